@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use proptest::collection::btree_map;
 use proptest::option::of;
 use proptest::prelude::*;
+use std::num::NonZeroU32;
 
 fn an_id() -> impl Strategy<Value = Id> {
     "[A-Za-z0-9_.:/-]{1,128}".prop_map(|text| Id::new(text).unwrap())
@@ -67,7 +68,7 @@ fn a_settlement() -> impl Strategy<Value = RecordKind> {
         Abandoned,
         RecoveredAfterCrash,
     ]);
-    let measured = prop::sample::select(vec![Basis::Measured, Basis::Bound]);
+    let measured = prop::sample::select(vec![Basis::Measured, Basis::Observed, Basis::Bound]);
     let hits = btree_map(an_id(), any::<u32>(), 0..=MAX_HITS);
     let numbers = (any::<u16>(), any::<[u64; 4]>());
     (
@@ -98,14 +99,16 @@ fn a_settlement() -> impl Strategy<Value = RecordKind> {
 }
 
 fn a_refusal() -> impl Strategy<Value = RecordKind> {
-    (an_id(), of(an_id()), an_id(), of(an_id()), an_id()).prop_map(
-        |(call, credential, route, model, reason)| {
+    let count = (1u32..).prop_map(|count| NonZeroU32::new(count).unwrap());
+    (an_id(), of(an_id()), an_id(), of(an_id()), an_id(), count).prop_map(
+        |(call, credential, route, model, reason, count)| {
             RecordKind::CallRefused(CallRefused {
                 call,
                 credential,
                 route,
                 model,
                 reason,
+                count,
             })
         },
     )

@@ -3,6 +3,7 @@
 use crate::{Blinded, Commitment, Error, Id};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// A call was admitted: policy decided, money reserved. Durable before the first byte of an answer goes out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +85,8 @@ pub enum Outcome {
 pub enum Basis {
     /// The upstream reported them, or the gateway counted them exactly.
     Measured,
+    /// The client left before the upstream reported: the output is what the gateway saw go by, the input its bound.
+    Observed,
     /// Nobody reported them: the bound was charged.
     Bound,
 }
@@ -102,6 +105,9 @@ pub struct CallRefused {
     pub model: Option<Id>,
     /// A short code, such as `insufficient_quota`.
     pub reason: Id,
+    /// How many refusals this record stands for, the named call being the first: a flood of the same refusal is one
+    /// record, not thousands. At least 1.
+    pub count: NonZeroU32,
 }
 
 /// The most kinds of detector hits in one record.

@@ -3,6 +3,8 @@
 
 pub mod lines;
 
+use std::num::NonZeroU32;
+
 use evidence::deployment::{HeadOpening, HeadProof};
 use evidence::export::Writer;
 use evidence::log::{MemoryLog, Tree};
@@ -83,6 +85,7 @@ pub fn refused(call: u64) -> RecordKind {
         route: id("/v1/models"),
         model: None,
         reason: id("invalid_api_key"),
+        count: NonZeroU32::MIN,
     })
 }
 
