@@ -1,0 +1,62 @@
+//! What can go wrong with the disk, in the kinds that callers act upon.
+
+use std::io;
+
+use rusqlite::ErrorCode;
+
+/// A fault of the store. Every waiting call gets a copy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No room on the disk. Nothing of the transaction is kept; the next one tries again.
+    #[error("the disk is full; nothing was recorded; make room, and the next call works again")]
+    Full,
+    /// As much is queued for the disk as may be.
+    #[error("too much is queued for the disk; nothing was recorded; try again in a moment")]
+    Busy,
+    /// A sync failed, so nobody knows what the disk holds. The tenant has to be opened anew, from what is really there.
+    #[error("the disk failed to sync; this tenant takes no more writes until it is opened anew")]
+    Poisoned,
+    /// The store is closed, or its writer is gone.
+    #[error("the store is closed; nothing was recorded")]
+    Closed,
+    /// What the file holds cannot be: it was changed from outside, or the disk is failing.
+    #[error("the store holds what it cannot hold ({0}); nothing was changed; restore this tenant from a backup")]
+    Corrupt(String),
+    /// It was written by a later version.
+    #[error("the store was written by a later version; nothing was changed; use that version")]
+    TooNew,
+    /// Anything else that SQLite or the system says.
+    #[error("the store failed ({0}); nothing was recorded; check the disk")]
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+        if let FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) = error {
+            return Self::Corrupt("a value is not of its kind".to_owned());
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
+            // the message of SQLite names tables and columns, never values
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<evidence::Error> for StoreError {
+    fn from(error: evidence::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}

@@ -1,0 +1,109 @@
+//! One tenant's file.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Arc;
+
+use evidence::{Record, log::Tree};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::scribes::{Book, Desk};
+use super::transaction::{Edge, Transaction};
+use super::{Scribes, StoreError, Ticket, connection, records, schema};
+
+/// Marks the file as one of ours ("cofd"), for tools such as file(1).
+const APPLICATION: i32 = 0x636f_6664;
+
+/// An open tenant file: one connection that writes, at the scribes', and one that reads.
+pub(crate) struct TenantDb {
+    desk: Arc<Desk>,
+    reader: Mutex<Connection>,
+}
+
+impl TenantDb {
+    /// Opens the file in `folder`, making both if they are not there, and checks that the journal is whole at its edge.
+    /// `first` runs before anything else can be written, in a transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the disk; [`StoreError::Corrupt`] where records and tree do not fit each other.
+    pub(crate) fn open(
+        folder: &Path,
+        scribes: &Scribes,
+        first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        connection::folder(folder)?;
+        let file = folder.join("store.db");
+        let writer = connection::writer(&file, schema::TENANT, "NORMAL")?;
+        // a write makes sure that the write-ahead log is there to be synced
+        writer.pragma_update(None, "application_id", APPLICATION)?;
+        let wal = OpenOptions::new().read(true).write(true).open(folder.join("store.db-wal"))?;
+        let edge = edge(&writer)?;
+        let db = Self {
+            desk: scribes.desk(Book::new(writer, wal, edge)),
+            reader: Mutex::new(connection::reader(&file)?),
+        };
+        db.submit(first)?.wait()?;
+        Ok(db)
+    }
+
+    /// Queues a write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] where as many wait as may.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Ticket<T>, StoreError> {
+        self.desk.submit(work)
+    }
+
+    /// Reads, on this thread. What is recorded is seen.
+    ///
+    /// # Errors
+    ///
+    /// What `work` says.
+    pub(crate) fn read_now<T, E: From<StoreError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        work(&self.reader.lock())
+    }
+
+    /// Reads with a connection of its own, so that a long export keeps nobody from reading.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the disk.
+    pub(crate) fn another_reader(&self) -> Result<Connection, StoreError> {
+        let reader = self.reader.lock();
+        let path = reader.path().map(Path::new).ok_or(StoreError::Closed)?;
+        connection::reader(path)
+    }
+
+    /// Writes that wait for the disk.
+    pub(crate) fn waiting(&self) -> usize {
+        self.desk.waiting()
+    }
+}
+
+/// Rebuilds the journal's edge from the file.
+fn edge(connection: &Connection) -> Result<Edge, StoreError> {
+    let size = records::size(connection)?;
+    let frontier = Tree::new(size, &records::Nodes(connection))?.frontier()?;
+    let Some(last) = size.checked_sub(1) else {
+        return Ok(Edge::default());
+    };
+    let stored = records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
+    if evidence::leaf_hash(&stored.body) != stored.leaf {
+        return Err(damaged("the last record is not the one its hash was made of"));
+    }
+    let record = Record::parse(&stored.body)?;
+    if record.seq() != last {
+        return Err(damaged("the last record has another number"));
+    }
+    Ok(Edge { frontier, last: Some(record.time()) })
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("journal: {what}"))
+}

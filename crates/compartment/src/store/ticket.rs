@@ -1,0 +1,94 @@
+//! The two answers that a write gives, one after the other.
+
+use tokio::sync::oneshot;
+
+use super::StoreError;
+
+/// A write on its way to the disk.
+#[must_use = "a write that nobody waits for may have failed"]
+pub(crate) struct Ticket<T> {
+    recorded: Option<oneshot::Receiver<Result<T, StoreError>>>,
+    durable: Option<oneshot::Receiver<Result<(), StoreError>>>,
+}
+
+/// The writer's side of a [`Ticket`].
+pub(super) struct Stub<T> {
+    recorded: oneshot::Sender<Result<T, StoreError>>,
+    durable: oneshot::Sender<Result<(), StoreError>>,
+}
+
+pub(super) fn ticket<T>() -> (Stub<T>, Ticket<T>) {
+    let (recorded, wait_recorded) = oneshot::channel();
+    let (durable, wait_durable) = oneshot::channel();
+    (
+        Stub { recorded, durable },
+        Ticket { recorded: Some(wait_recorded), durable: Some(wait_durable) },
+    )
+}
+
+impl<T> Stub<T> {
+    /// Says that the transaction stands in the write-ahead log; gives what is to be told once it is synced.
+    pub(super) fn recorded(self, value: Result<T, StoreError>) -> oneshot::Sender<Result<(), StoreError>> {
+        // nobody may wait any longer, which is their right
+        let _ = self.recorded.send(value);
+        self.durable
+    }
+
+    pub(super) fn failed(self, error: &StoreError) {
+        let _ = self.recorded.send(Err(error.clone()));
+        let _ = self.durable.send(Err(error.clone()));
+    }
+}
+
+impl<T> Ticket<T> {
+    /// Waits until the write survives the death of this process: its transaction is committed to the write-ahead log.
+    /// The value is given once.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was written; [`StoreError::Closed`] the second time.
+    pub(crate) async fn recorded(&mut self) -> Result<T, StoreError> {
+        let waited = self.recorded.as_mut().ok_or(StoreError::Closed)?.await;
+        self.recorded = None;
+        waited.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Waits until the write survives a loss of power: the write-ahead log is synced.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not survive one.
+    pub(crate) async fn durable(&mut self) -> Result<(), StoreError> {
+        let Some(durable) = self.durable.as_mut() else {
+            return Ok(());
+        };
+        let waited = durable.await;
+        self.durable = None;
+        waited.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Waits for both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ticket::recorded`] and [`Ticket::durable`].
+    pub(crate) async fn settled(mut self) -> Result<T, StoreError> {
+        let value = self.recorded().await?;
+        self.durable().await?;
+        Ok(value)
+    }
+
+    /// Waits for both on this thread, which must not be one of a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ticket::recorded`] and [`Ticket::durable`].
+    pub(crate) fn wait(self) -> Result<T, StoreError> {
+        let (Some(recorded), Some(durable)) = (self.recorded, self.durable) else {
+            return Err(StoreError::Closed);
+        };
+        let value = recorded.blocking_recv().unwrap_or(Err(StoreError::Closed))?;
+        durable.blocking_recv().unwrap_or(Err(StoreError::Closed))?;
+        Ok(value)
+    }
+}

@@ -1,0 +1,60 @@
+//! What was used, summed by day, credential and model.
+
+use jiff::civil::Date;
+use rusqlite::{Connection, Row, params};
+
+use super::{StoreError, uncount};
+use crate::id::CallId;
+
+/// Sums of calls that ended on one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UsageSum {
+    pub(crate) day: Date,
+    pub(crate) credential: String,
+    pub(crate) model: String,
+    pub(crate) calls: u64,
+    pub(crate) input: u64,
+    pub(crate) cached_input: u64,
+    pub(crate) output: u64,
+    /// Nano-units.
+    pub(crate) cost: u64,
+}
+
+/// Adds a settled call to the sums of the day it ended on, in UTC.
+pub(super) fn add_call(connection: &Connection, id: &CallId) -> Result<(), StoreError> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO usage (day, credential, model, calls, input, cached_input, output, cost) \
+         SELECT date(ended / 1000, 'unixepoch'), credential, model, 1, input, cached_input, output, cost \
+         FROM call WHERE id = ?1 AND ended IS NOT NULL \
+         ON CONFLICT (day, credential, model) DO UPDATE SET calls = calls + excluded.calls, \
+         input = input + excluded.input, cached_input = cached_input + excluded.cached_input, \
+         output = output + excluded.output, cost = cost + excluded.cost",
+    )?;
+    upsert.execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// The sums of the days from `from` to `to`, both included, at most `limit` rows, ordered by day.
+pub(crate) fn between(connection: &Connection, from: Date, to: Date, limit: u32) -> Result<Vec<UsageSum>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT day, credential, model, calls, input, cached_input, output, cost FROM usage \
+         WHERE day >= ?1 AND day <= ?2 ORDER BY day, credential, model LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![from.to_string(), to.to_string(), limit], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<UsageSum> {
+    let day: String = row.get(0)?;
+    let number = |column: usize| uncount(column, row.get(column)?);
+    Ok(UsageSum {
+        day: day.parse().map_err(|e| super::unreadable(0, e))?,
+        credential: row.get(1)?,
+        model: row.get(2)?,
+        calls: number(3)?,
+        input: number(4)?,
+        cached_input: number(5)?,
+        output: number(6)?,
+        cost: number(7)?,
+    })
+}
