@@ -1,0 +1,218 @@
+//! The child's side: frames in on standard input, frames out on the same socket, one answer at a time.
+//!
+//! Three threads: this one reads frames (so a cancel is seen at once), one generates, one counts. The end of the input
+//! ends the process, whatever it is doing.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use serde::de::DeserializeOwned;
+use wire::cell::{
+    CountTokens, Done, Failed, Finish, FromCell, Generate, Load, PREFIX, ToCell, body_length, decode,
+    encode,
+};
+
+use crate::CellError;
+use crate::engine::{Engine, Prompter};
+
+/// Counts that may wait.
+const COUNTS: usize = 64;
+/// Generations that may wait, whatever the gateway asks for.
+const MAX_QUEUE: u32 = 1024;
+
+/// Runs a cell on standard input until it closes. Called by the program's hidden `cell` command.
+///
+/// A panic anywhere ends the process and names only the place: a panic's message may quote what somebody said.
+#[must_use]
+pub fn serve() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "cell: stopped by a fault at {place}");
+        end(101);
+    }));
+    let socket = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => UnixStream::from(descriptor),
+        Err(_) => return ExitCode::FAILURE,
+    };
+    match run(&socket) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "cell: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What threads share: the socket to write to, and the generations that can be cancelled.
+struct Shared {
+    socket: Mutex<UnixStream>,
+    running: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+}
+
+impl Shared {
+    fn send(&self, message: &FromCell) -> Result<(), CellError> {
+        let bytes = encode(message).map_err(|_| CellError::Protocol)?;
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        socket.write_all(&bytes).map_err(|_| CellError::Died)
+    }
+
+    fn fail(&self, id: Option<u64>, error: &CellError) -> Result<(), CellError> {
+        self.send(&FromCell::Failed(Failed { id, kind: error.kind(), message: error.to_string() }))
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<AtomicBool>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Generations and their cancel flags, on their way to the generating thread.
+type Job = (Box<Generate>, Arc<AtomicBool>);
+
+fn run(socket: &UnixStream) -> Result<(), CellError> {
+    let mut reader = socket;
+    let Some(first) = receive::<ToCell>(&mut reader)? else { return Ok(()) };
+    let ToCell::Load(load) = first else { return Err(CellError::Protocol) };
+    let writer = socket.try_clone().map_err(CellError::Start)?;
+    let shared = Arc::new(Shared { socket: Mutex::new(writer), running: Mutex::default() });
+    let (jobs, counts) = match start(&load, &shared) {
+        Ok(queues) => queues,
+        Err(error) => {
+            shared.fail(None, &error)?;
+            return Err(error);
+        }
+    };
+    while let Some(message) = receive::<ToCell>(&mut reader)? {
+        match message {
+            ToCell::Load(_) => return Err(CellError::Protocol),
+            ToCell::Cancel { id } => {
+                if let Some(flag) = shared.running().get(&id) {
+                    flag.store(true, Ordering::Relaxed);
+                }
+            }
+            ToCell::Generate(request) => {
+                let (id, flag) = (request.id, Arc::new(AtomicBool::new(false)));
+                if shared.running().insert(id, Arc::clone(&flag)).is_some() {
+                    return Err(CellError::Protocol);
+                }
+                if !offer(&jobs, (request, flag))? {
+                    shared.running().remove(&id);
+                    shared.fail(Some(id), &CellError::Busy)?;
+                }
+            }
+            ToCell::CountTokens(request) => {
+                let id = request.id;
+                if !offer(&counts, request)? {
+                    shared.fail(Some(id), &CellError::Busy)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts work into a queue; false if it is full.
+fn offer<T>(queue: &SyncSender<T>, work: T) -> Result<bool, CellError> {
+    match queue.try_send(work) {
+        Ok(()) => Ok(true),
+        Err(TrySendError::Full(_)) => Ok(false),
+        Err(TrySendError::Disconnected(_)) => Err(CellError::Died),
+    }
+}
+
+/// Loads the model and starts the two working threads.
+fn start(load: &Load, shared: &Arc<Shared>) -> Result<(SyncSender<Job>, SyncSender<CountTokens>), CellError> {
+    let engine = Engine::load(Path::new(&load.model), load.context_limit)?;
+    let prompter = engine.prompter();
+    let facts = engine.facts().clone();
+    let (jobs, job_queue) = sync_channel(load.queue.min(MAX_QUEUE) as usize);
+    let (counts, count_queue) = sync_channel(COUNTS);
+    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(CellError::Start)
+    };
+    let generating = Arc::clone(shared);
+    spawn("generate", Box::new(move || end_if_deaf(generate_all(engine, &job_queue, &generating))))?;
+    let counting = Arc::clone(shared);
+    spawn("count", Box::new(move || end_if_deaf(count_all(&prompter, &count_queue, &counting))))?;
+    shared.send(&FromCell::Loaded(facts))?;
+    Ok((jobs, counts))
+}
+
+/// A thread that can no longer answer has no reason to live, nor has the process.
+fn end_if_deaf(outcome: Result<(), CellError>) {
+    if outcome.is_err() {
+        end(1);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the main thread waits in a read that only the gateway can end")]
+fn end(code: i32) {
+    std::process::exit(code);
+}
+
+fn generate_all(mut engine: Engine, jobs: &Receiver<Job>, shared: &Shared) -> Result<(), CellError> {
+    for (request, cancelled) in jobs {
+        let id = request.id;
+        let outcome = if cancelled.load(Ordering::Relaxed) {
+            Ok(Done { id, finish: Finish::Cancelled, prompt_tokens: 0, completion_tokens: 0 })
+        } else {
+            engine.generate(&request, &cancelled, &mut |event| shared.send(&event))
+        };
+        // no longer cancellable before the end is announced, so that an id is never known twice
+        shared.running().remove(&id);
+        match outcome {
+            Ok(done) => shared.send(&FromCell::Done(done))?,
+            Err(error @ CellError::Died) => return Err(error),
+            Err(error) => shared.fail(Some(id), &error)?,
+        }
+    }
+    Ok(())
+}
+
+fn count_all(prompter: &Prompter, counts: &Receiver<CountTokens>, shared: &Shared) -> Result<(), CellError> {
+    for request in counts {
+        match prompter.count(&request.prompt) {
+            Ok(tokens) => shared.send(&FromCell::Counted { id: request.id, tokens })?,
+            Err(error) => shared.fail(Some(request.id), &error)?,
+        }
+    }
+    Ok(())
+}
+
+/// The next message; `None` at the end of the input.
+fn receive<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<T>, CellError> {
+    let mut prefix = [0; PREFIX];
+    match reader.read_exact(&mut prefix) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(source) => return Err(CellError::File { action: "read a request", source }),
+    }
+    let length = body_length(prefix).map_err(|_| CellError::Protocol)?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).map_err(|source| CellError::File { action: "read a request", source })?;
+    decode(&body).map(Some).map_err(|_| CellError::Protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::cell::FailureKind;
+
+    #[test]
+    fn a_broken_frame_is_refused_and_the_end_of_input_is_not_an_error() {
+        let mut nothing: &[u8] = &[];
+        assert!(matches!(receive::<ToCell>(&mut nothing), Ok(None)));
+        for bad in [&[255u8, 255, 255, 255][..], &[2, 0, 0, 0, b'{', b'x'], &[9, 0, 0, 0, b'{']] {
+            let mut bad = bad;
+            let error = receive::<ToCell>(&mut bad).unwrap_err();
+            assert_eq!(error.kind(), FailureKind::Internal);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The data folder: who may use it, and where things are in it.
+
+use crate::{error::HouseError, id::TenantId};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// ```text
+/// data_dir/
+///   lock                  held by the process that has the deployment open
+///   deployment.db         tenants by id, the directory, the deployment log
+///   tenants/<id>/store.db everything of one tenant: copy, move or delete the folder
+/// ```
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Held until the process ends or the house is dropped; the operating system frees it when the process dies.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder for this process; makes it first where `make` says so.
+    pub(super) fn lock(path: &Path, keyring: &Path, make: bool) -> Result<Self, HouseError> {
+        let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
+        if make {
+            private(&path.join("tenants"))?;
+            private(keyring)?;
+        }
+        let path = absolute(path)?;
+        if absolute(keyring)?.starts_with(&path) {
+            return Err(HouseError::KeyringInsideData);
+        }
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(HouseError::InUse),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let folder = Self { path, _lock: lock };
+        if !make && !folder.deployment().exists() {
+            return Err(HouseError::NotInitialised);
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn deployment(&self) -> PathBuf {
+        self.path.join("deployment.db")
+    }
+
+    pub(super) fn tenant(&self, id: &TenantId) -> PathBuf {
+        self.path.join("tenants").join(id.to_string())
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, HouseError> {
+    fs::canonicalize(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => HouseError::NotInitialised,
+        _ => error.into(),
+    })
+}

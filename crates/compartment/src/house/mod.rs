@@ -1,0 +1,277 @@
+//! One deployment: its folders, its keys, its door, and the tenants that are open.
+
+mod counters;
+mod directory;
+mod folder;
+mod registry;
+mod rounds;
+mod tenants;
+
+pub use counters::HouseStats;
+pub(crate) use counters::Counters;
+pub(crate) use directory::Directory;
+
+use crate::{
+    administration::Operator,
+    credential::{ApiKeyKind, Claims, FetchJwks, Presented, PresentedKey, SecretToken, keyed_hash, mint},
+    error::{AdmitError, HouseError, Refused},
+    gatehouse::Gatehouse,
+    id::{ApiKeyId, IssuerId, TenantId},
+    keys::{KeyProvider, Keyring, Secret32},
+    keyset::{DeploymentKeys, TenantKeys},
+    meter::Ledger,
+    journal::{self, JournalKeys},
+    store::{DeploymentDb, Scribes, TenantDb, TenantState},
+    tenant::{Surroundings, Tenant},
+};
+use evidence::deployment::Head;
+use folder::Folder;
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+use registry::Registry;
+use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc};
+
+/// Threads that write. More than disks serve at once gain nothing; fewer let one slow sync hold up the others.
+const SCRIBES: usize = 4;
+
+/// Where a deployment is and what it needs from outside.
+#[derive(Clone)]
+pub struct HouseConfig {
+    /// The folder of the data: `deployment.db` and `tenants/`.
+    pub data_dir: PathBuf,
+    /// The folder of the wrapped keys; not inside `data_dir`, so that a copy of one is not a copy of both.
+    pub keyring_dir: PathBuf,
+    /// Who wraps root keys.
+    pub provider: Arc<dyn KeyProvider>,
+    /// Fetches the keys of token issuers.
+    pub fetch_jwks: FetchJwks,
+    /// The most tenants open at once, about 0.2 MiB and 3 descriptors each. At least 1.
+    pub open_compartments: usize,
+}
+
+impl fmt::Debug for HouseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HouseConfig")
+            .field("data_dir", &self.data_dir)
+            .field("keyring_dir", &self.keyring_dir)
+            .field("provider", &self.provider.id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the house needs, and whether it has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The deployment's store can be read and written.
+    pub store: bool,
+    /// The key provider answers. Tenants that are open go on without it.
+    pub keys: bool,
+}
+
+/// A deployment, open. One process has it at a time.
+pub struct House {
+    folder: Folder,
+    fetch_jwks: FetchJwks,
+    keyring: Arc<Keyring>,
+    pub(crate) directory: Arc<Directory>,
+    registry: Arc<Registry<Tenant>>,
+    operators: RwLock<HashMap<ApiKeyId, [u8; 32]>>,
+    pub(crate) decoy: Decoy,
+    ledger: Ledger,
+    heads: Mutex<Vec<(TenantId, Head)>>,
+    pub(crate) counters: Arc<Counters>,
+    /// Tenants are created and suspended one after another.
+    pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
+    /// Last, so that what the others still queue is written.
+    scribes: Scribes,
+}
+
+impl House {
+    /// Makes the folders, the deployment's keys and the first operator key, where they are missing. The key is returned
+    /// the one time that it is made; every later call changes nothing and returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`HouseError`]. After one, it may be repeated.
+    pub fn init(config: &HouseConfig, now: Timestamp) -> Result<Option<SecretToken>, HouseError> {
+        let (_folder, _, db, keys) = Self::parts(config, true)?;
+        if db.operator_keys()?.is_empty() { Self::add_operator(&db, &keys, now).map(Some) } else { Ok(None) }
+    }
+
+    /// Adds an operator key, for a deployment whose last one is lost. Whoever can call this has the folders and the key
+    /// provider, and so everything already.
+    ///
+    /// # Errors
+    ///
+    /// [`HouseError`]; [`HouseError::InUse`] while the house is open.
+    pub fn add_operator_key(config: &HouseConfig, now: Timestamp) -> Result<SecretToken, HouseError> {
+        let (_folder, _, db, keys) = Self::parts(config, false)?;
+        Self::add_operator(&db, &keys, now)
+    }
+
+    /// Opens a deployment that [`House::init`] made. Tenants are opened when they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`HouseError`]; [`HouseError::InUse`] where another process has it open.
+    pub fn open(config: HouseConfig) -> Result<Arc<Self>, HouseError> {
+        let (folder, keyring, db, keys) = Self::parts(&config, false)?;
+        let operators = db.operator_keys()?.into_iter().collect();
+        let log = JournalKeys::deployment(&keyring.deployment_root()?)?;
+        Ok(Arc::new(Self {
+            folder,
+            fetch_jwks: config.fetch_jwks,
+            keyring: Arc::new(keyring),
+            directory: Arc::new(Directory::new(db, keys, log)),
+            registry: Arc::new(Registry::new(config.open_compartments, Tenant::finish)),
+            operators: RwLock::new(operators),
+            decoy: Decoy::new()?,
+            ledger: Ledger::start()?,
+            heads: Mutex::default(),
+            counters: Arc::default(),
+            changing: Arc::default(),
+            scribes: Scribes::start(SCRIBES)?,
+        }))
+    }
+
+    fn parts(config: &HouseConfig, make: bool) -> Result<(Folder, Keyring, DeploymentDb, DeploymentKeys), HouseError> {
+        let folder = Folder::lock(&config.data_dir, &config.keyring_dir, make)?;
+        let keyring = Keyring::open(&config.keyring_dir, Arc::clone(&config.provider))?;
+        let db = DeploymentDb::open(&folder.deployment())?;
+        let keys = DeploymentKeys::derive(&keyring.deployment_root()?);
+        Ok((folder, keyring, db, keys))
+    }
+
+    fn add_operator(db: &DeploymentDb, keys: &DeploymentKeys, now: Timestamp) -> Result<SecretToken, HouseError> {
+        let (id, secret) = mint(ApiKeyKind::Operator).map_err(|error| HouseError::Keys(error.into()))?;
+        db.add_operator_key(&id, &keyed_hash(&keys.credential_hash, secret.expose()), now)?;
+        Ok(secret)
+    }
+
+    /// The door for tenants.
+    #[must_use]
+    pub fn gatehouse(self: &Arc<Self>) -> Gatehouse {
+        Gatehouse::new(Arc::clone(self))
+    }
+
+    /// The door for the operator.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Unauthorized`] for everything but an operator key of this deployment.
+    pub fn operator(self: &Arc<Self>, authorization: &str) -> Result<Operator, AdmitError> {
+        let Ok(Presented::Key(key)) = Presented::parse(authorization) else {
+            return Err(Refused::Unauthorized);
+        };
+        let stored = self.operators.read().get(&key.id()).copied();
+        let proven = key.matches(&self.directory.keys.credential_hash, stored.as_ref().unwrap_or(self.decoy.hash()));
+        if proven && stored.is_some() && key.kind() == ApiKeyKind::Operator {
+            Ok(Operator::new(Arc::clone(self)))
+        } else {
+            self.counters.refused(&Refused::Unauthorized);
+            Err(Refused::Unauthorized)
+        }
+    }
+
+    /// How the house does.
+    #[must_use]
+    pub fn stats(&self) -> HouseStats {
+        let open = self.registry.ids();
+        let waiting = |id| self.registry.peek(id).map_or(0, |tenant| tenant.waiting());
+        HouseStats {
+            open_compartments: open.len(),
+            settlements_waiting: self.ledger.waiting(),
+            writes_waiting: open.iter().map(waiting).sum(),
+            ..self.counters.stats()
+        }
+    }
+
+    /// Whether the deployment's store and the key provider could be used just now.
+    pub async fn health(self: &Arc<Self>) -> Health {
+        let this = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || Health {
+            store: this.directory.db.check().is_ok(),
+            keys: this.keyring.check().is_ok(),
+        });
+        looked.await.unwrap_or(Health { store: false, keys: false })
+    }
+
+    /// Waits until every call that ended is settled in the store. For the end of a process.
+    pub async fn settled(&self) {
+        self.ledger.settled().await;
+    }
+
+    pub(crate) async fn tenant_of_key(self: &Arc<Self>, key: ApiKeyId, now: Timestamp) -> Result<Option<Arc<Tenant>>, Refused> {
+        match self.directory.tenant_of_key(key).await? {
+            Some(id) => self.tenant(id, now).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn tenant_of_token(
+        self: &Arc<Self>,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Option<(Arc<Tenant>, IssuerId)>, Refused> {
+        match self.directory.tenant_of_token(claims).await? {
+            Some((id, issuer)) => Ok(Some((self.tenant(id, now).await?, issuer))),
+            None => Ok(None),
+        }
+    }
+
+    /// The tenant, opened if it was not.
+    pub(crate) async fn tenant(self: &Arc<Self>, id: TenantId, now: Timestamp) -> Result<Arc<Tenant>, Refused> {
+        let this = Arc::clone(self);
+        let tenant = self.registry.get(id, move || this.open_tenant(id, now)).await?;
+        if !tenant.is_poisoned() {
+            return Ok(tenant);
+        }
+        // Opened anew as soon as nobody holds it any more.
+        drop(tenant);
+        let registry = Arc::clone(&self.registry);
+        tokio::task::spawn_blocking(move || registry.close_idle(&id)).await.map_err(|_| Refused::Internal)?;
+        Err(Refused::StoreUnavailable)
+    }
+
+    /// Blocks on the key provider and the disk.
+    fn open_tenant(&self, id: TenantId, now: Timestamp) -> Result<Tenant, Refused> {
+        let row = self.directory.db.tenant(&id)?.ok_or(Refused::NotFound { what: "tenant" })?;
+        let root = self.keyring.open_root(&id)?;
+        let db = TenantDb::open(&self.folder.tenant(&id), &self.scribes, move |transaction| journal::recover(transaction, now))?;
+        let around = Surroundings {
+            directory: Arc::clone(&self.directory),
+            counters: Arc::clone(&self.counters),
+            ledger: self.ledger.clone(),
+            fetch_jwks: Arc::clone(&self.fetch_jwks),
+        };
+        let keys = TenantKeys::derive(&root, &id);
+        Tenant::load(id, db, keys, JournalKeys::derive(&root, &id)?, around, row.state == TenantState::Suspended)
+    }
+}
+
+impl fmt::Debug for House {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("House").finish_non_exhaustive()
+    }
+}
+
+/// Stands in for a key that there is not, so that looking for one takes the same work.
+pub(crate) struct Decoy {
+    key: Secret32,
+    hash: [u8; 32],
+}
+
+impl Decoy {
+    fn new() -> Result<Self, HouseError> {
+        let random = || Secret32::random().map_err(|error| HouseError::Keys(error.into()));
+        Ok(Self { key: random()?, hash: *random()?.expose() })
+    }
+
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    pub(crate) fn compare(&self, key: &PresentedKey<'_>) {
+        std::hint::black_box(key.matches(&self.key, &self.hash));
+    }
+}

@@ -1,0 +1,12 @@
+//! The promises of the house, tested through its public face alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod administration;
+mod budget;
+mod crash;
+mod door;
+mod faults;
+mod issuers;
+mod plaintext;
+mod settlement;
+mod support;

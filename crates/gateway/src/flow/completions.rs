@@ -1,0 +1,42 @@
+//! `POST /v1/completions`.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State, response::Response};
+use compartment::{Ask, Route};
+use http::HeaderMap;
+use jiff::Timestamp;
+use wire::openai::completions::CompletionRequest;
+
+use super::cache_key;
+use crate::{app::Gateway, call::Call, refusal::Refusal, reply, upstream::Errand};
+
+pub(crate) async fn completions(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let now = Timestamp::now();
+    let (compartment, principal) = gateway.admit(&headers, now).await?;
+    let taken = gateway.read(&compartment, &headers, body).await?;
+    let request = CompletionRequest::parse(&taken.bytes, gateway.extra_fields())?;
+    let (model, stream, wants_usage) = (request.params.model.clone(), request.is_stream(), request.wants_usage());
+    let place = gateway.place(&model);
+    let ask = Ask {
+        route: Route::Completions,
+        facts: request.facts(),
+        offered: place.bounds(),
+        upstream: place.upstream_name(),
+        caller_cache_key: cache_key(&request.caller),
+        request_bytes: &taken.bytes,
+    };
+    let mut call = Call::new(compartment.permit(&principal, ask, now).await?, Route::Completions);
+    let (upstream, upstream_model) = place.upstream(&request.extra, None).map_err(|refusal| call.refused(refusal))?;
+    let clean = call.clean(request)?;
+    let errand = Errand { compartment: &compartment, call_id: call.id().to_owned(), model: upstream_model };
+    if stream {
+        reply::stream(call, upstream.completion_stream(&errand, &clean), model, wants_usage).await
+    } else {
+        reply::whole(call, upstream.completion(&errand, &clean), model).await
+    }
+}

@@ -1,0 +1,38 @@
+//! `POST /v1/embeddings`.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State, response::Response};
+use compartment::{Ask, Route};
+use http::HeaderMap;
+use jiff::Timestamp;
+use wire::openai::embeddings::EmbeddingRequest;
+
+use super::cache_key;
+use crate::{app::Gateway, call::Call, refusal::Refusal, reply, upstream::Errand};
+
+pub(crate) async fn embeddings(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let now = Timestamp::now();
+    let (compartment, principal) = gateway.admit(&headers, now).await?;
+    let taken = gateway.read(&compartment, &headers, body).await?;
+    let request = EmbeddingRequest::parse(&taken.bytes, gateway.extra_fields())?;
+    let model = request.params.model.clone();
+    let place = gateway.place(&model);
+    let ask = Ask {
+        route: Route::Embeddings,
+        facts: request.facts(),
+        offered: place.bounds(),
+        upstream: place.upstream_name(),
+        caller_cache_key: cache_key(&request.caller),
+        request_bytes: &taken.bytes,
+    };
+    let mut call = Call::new(compartment.permit(&principal, ask, now).await?, Route::Embeddings);
+    let (upstream, upstream_model) = place.upstream(&request.extra, None).map_err(|refusal| call.refused(refusal))?;
+    let clean = call.clean(request)?;
+    let errand = Errand { compartment: &compartment, call_id: call.id().to_owned(), model: upstream_model };
+    reply::whole(call, upstream.embeddings(&errand, &clean), model).await
+}
