@@ -96,6 +96,17 @@ impl fmt::Debug for BlindName {
     }
 }
 
+/// The kinds of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// An API key.
+    Key,
+    /// A session token that a key minted.
+    Session,
+    /// A token of one of the tenant's own issuers.
+    Issuer,
+}
+
 /// What the caller showed at the door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
@@ -121,6 +132,16 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// What kind of credential it is.
+    #[must_use]
+    pub fn kind(&self) -> CredentialKind {
+        match self.shown {
+            Shown::Key(_) => CredentialKind::Key,
+            Shown::Session { .. } => CredentialKind::Session,
+            Shown::Issuer(_) => CredentialKind::Issuer,
+        }
+    }
+
     /// What the credential may do.
     #[must_use]
     pub fn scopes(&self) -> Rights {

@@ -3,15 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Body;
-use compartment::{Compartment, Gatehouse, House, Principal};
+use compartment::{Compartment, Gatehouse, House, Principal, Refused};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use policy::{Bounds, Catalogue, Pricing};
-use wire::openai::{Extra, error};
+use wire::{
+    admin::{ModelPrice, ModelRoute, ModelRouteObject},
+    openai::{Extra, error},
+};
 
 use crate::{
     config::{CallLimits, ConfigError, DataPlane, Model, Tariff, UpstreamKind},
     intake::{self, BodyShare, Taken},
+    metrics::Metrics,
     refusal::Refusal,
     upstream::{Cells, OpenAi, Upstream},
 };
@@ -27,6 +31,9 @@ pub struct Gateway {
     extra_fields: Vec<String>,
     /// Unix time in seconds; what models say of when they were made.
     started: i64,
+    /// What amounts are in.
+    currency: String,
+    metrics: Arc<Metrics>,
 }
 
 /// One model that callers may ask for.
@@ -68,6 +75,8 @@ impl Gateway {
             upstreams,
             extra_fields,
             started: now.as_second(),
+            currency: catalogue.currency().to_owned(),
+            metrics: Arc::new(Metrics::new()),
         }))
     }
 
@@ -86,7 +95,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<(Compartment, Principal), Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).ok_or_else(error::missing_api_key)?;
-        let authorization = authorization.to_str().map_err(|_| error::invalid_api_key())?;
+        let authorization = authorization.to_str().map_err(|_| Refused::Unauthorized)?;
         Ok(self.gatehouse.admit(authorization, now).await?)
     }
 
@@ -120,6 +129,56 @@ impl Gateway {
     /// Unix time in seconds at which the process started.
     pub(crate) fn started(&self) -> i64 {
         self.started
+    }
+
+    /// What amounts of money are in.
+    pub(crate) fn currency(&self) -> &str {
+        &self.currency
+    }
+
+    /// What the flows count.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Whether tenants may have credentials of their own for the upstream of this name.
+    pub(crate) fn takes_credentials(&self, upstream: &str) -> bool {
+        self.upstreams.iter().any(|(name, upstream_of)| name == upstream && matches!(upstream_of, Upstream::OpenAi(_)))
+    }
+
+    /// The upstreams that are servers, and whether each is given a pause.
+    pub(crate) fn resting(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.upstreams.iter().filter_map(|(name, upstream)| match upstream {
+            Upstream::OpenAi(server) => Some((name.as_str(), server.rests())),
+            Upstream::Cell(_) => None,
+        })
+    }
+
+    /// Where each model leads, and what it costs, for the operator.
+    pub(crate) fn model_routes(&self) -> Vec<ModelRoute> {
+        let route = |(name, offer): (&String, &Offer)| ModelRoute {
+            id: name.clone(),
+            object: ModelRouteObject,
+            upstream: self.upstreams.get(offer.upstream).map_or_else(String::new, |(name, _)| name.clone()),
+            upstream_model: offer.upstream_model.clone(),
+            free: offer.bounds.pricing == Pricing::Free,
+            price: match &offer.bounds.pricing {
+                Pricing::Priced(price) => Some(self.price(price)),
+                Pricing::Free | Pricing::Unpriced => None,
+            },
+            max_output_tokens: Some(offer.bounds.max_output),
+        };
+        self.offers.iter().map(route).collect()
+    }
+
+    fn price(&self, price: &policy::Price) -> ModelPrice {
+        let rates = price.rates(0);
+        ModelPrice {
+            input: rates.input.to_string(),
+            cached_input: rates.cached_input.map(|amount| amount.to_string()),
+            output: rates.output.to_string(),
+            currency: self.currency.clone(),
+        }
     }
 
     /// Every extra field that any upstream takes.

@@ -1,12 +1,16 @@
 //! One admitted call on its way through the gateway: its permit, and the one log line it leaves.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use compartment::{Clean, Ended, Outcome, Permit, Refused, Route};
 use policy::TokenUse;
 use wire::openai::{Texts, usage::Usage};
 
-use crate::{refusal::Refusal, upstream::Fault};
+use crate::{
+    metrics::{CallEnded, Metrics},
+    refusal::Refusal,
+    upstream::Fault,
+};
 
 /// A permit that is settled whatever happens: where the flow is dropped, its client has gone.
 pub(crate) struct Call {
@@ -16,11 +20,19 @@ pub(crate) struct Call {
     route: Route,
     began: Instant,
     unseen: bool,
+    metrics: Arc<Metrics>,
 }
 
 impl Call {
-    pub(crate) fn new(permit: Permit, route: Route) -> Call {
-        Call { id: permit.call_id().to_string(), permit: Some(permit), route, began: Instant::now(), unseen: false }
+    pub(crate) fn new(metrics: &Arc<Metrics>, permit: Permit, route: Route) -> Call {
+        Call {
+            id: permit.call_id().to_string(),
+            permit: Some(permit),
+            route,
+            began: Instant::now(),
+            unseen: false,
+            metrics: Arc::clone(metrics),
+        }
     }
 
     /// Our id of it, which the client, the upstream and the journal see.
@@ -101,13 +113,22 @@ impl Call {
             permit.observe_output(u32::MAX, 0);
         }
         let settled = permit.settle(Outcome { ended, status, usage: usage.map(tokens) });
+        let took = self.began.elapsed();
+        self.metrics.call_ended(&CallEnded {
+            route: self.route.as_str(),
+            outcome: word(ended),
+            status,
+            took,
+            input_tokens: settled.tokens.input,
+            output_tokens: settled.tokens.output,
+        });
         // an allow-list: nothing that a caller or a tenant chose
         tracing::info!(
             call = %self.id,
             route = self.route.as_str(),
             status,
-            ended = ?ended,
-            ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ended = word(ended),
+            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             input_tokens = settled.tokens.input,
             output_tokens = settled.tokens.output,
             "call"
@@ -118,6 +139,19 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.settle(Ended::ClientGone, 499, None);
+    }
+}
+
+/// How a call ended, in the fixed words of logs and metrics.
+fn word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Completed => "completed",
+        Ended::ClientGone => "client_gone",
+        Ended::CutAtReservation => "cut_at_reservation",
+        Ended::NotSent => "not_sent",
+        Ended::UpstreamRefused => "upstream_refused",
+        Ended::UpstreamFailed => "upstream_failed",
+        Ended::Abandoned => "abandoned",
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use wire::openai::error;
 
-use crate::{app::Gateway, flow, refusal::Refusal};
+use crate::{app::Gateway, flow, refusal::Refusal, steward};
 
 /// The data plane's router. The listener hands it only paths that need no normalisation.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -24,7 +24,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .nest("/v1", openai)
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
-        .with_state(gateway)
+        .with_state(Arc::clone(&gateway))
+        .nest("/tenant/v1", steward::router(gateway))
 }
 
 /// The OpenAI-shaped 404 of every path that does not exist.

@@ -21,7 +21,7 @@ pub struct MintSession {
     pub session: Option<String>,
     /// How long it lives: 1 to 86,400 seconds; 900 where nothing is said.
     pub seconds: Option<u32>,
-    /// The models it may name, among those that the minting key may.
+    /// The models it may name, among those that the minting key may; [`Models::All`] is all of those.
     pub models: Models,
 }
 
@@ -44,7 +44,8 @@ pub(crate) async fn mint_session(tenant: &Tenant, who: &Principal, wish: MintSes
     let Shown::Key(key) = who.shown else {
         return Err(Refused::Forbidden { needs: Right::MintSessions });
     };
-    if !wish.models.within(&who.models) {
+    // All models are all that the key may name: the door narrows them to those.
+    if wish.models != Models::All && !wish.models.within(&who.models) {
         return Err(Refused::BeyondReach { what: "a key cannot hand on a model that it may not name" });
     }
     let claims = SessionClaims::new(

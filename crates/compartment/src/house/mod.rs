@@ -139,6 +139,9 @@ impl House {
         let keyring = Keyring::open(&config.keyring_dir, Arc::clone(&config.provider))?;
         let db = DeploymentDb::open(&folder.deployment())?;
         let keys = DeploymentKeys::derive(&keyring.deployment_root()?);
+        if let Some(tenant) = db.tenants(None, 1)?.first() {
+            keys.open_name(&tenant.id, &tenant.sealed_name).map_err(|_| HouseError::KeysDoNotFit)?;
+        }
         Ok((folder, keyring, db, keys))
     }
 

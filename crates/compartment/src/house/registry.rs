@@ -251,7 +251,7 @@ mod tests {
         drop(one);
         assert_eq!(registry.get(id(4), || Ok(4)).await.as_deref(), Ok(&4));
         assert!(registry.peek(&id(1)).is_none());
-        let at = |seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
         registry.close_unused(at(0), SignedDuration::from_secs(60));
         drop(registry.get(id(4), || Ok(4)).await);
         registry.close_unused(at(59), SignedDuration::from_secs(60));

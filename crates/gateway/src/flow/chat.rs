@@ -30,7 +30,7 @@ pub(crate) async fn chat(
         caller_cache_key: cache_key(&request.caller),
         request_bytes: &taken.bytes,
     };
-    let mut call = Call::new(compartment.permit(&principal, ask, now).await?, Route::ChatCompletions);
+    let mut call = Call::new(gateway.metrics(), compartment.permit(&principal, ask, now).await?, Route::ChatCompletions);
     let (upstream, upstream_model) =
         place.upstream(&request.extra, request.feature_without_price()).map_err(|refusal| call.refused(refusal))?;
     let clean = call.clean(request)?;

@@ -44,6 +44,11 @@ impl Breaker {
         }
     }
 
+    /// Whether calls are refused now.
+    pub(crate) fn rests(&self, now: Instant) -> bool {
+        matches!(&*self.0.lock(), State::Open { until, .. } if now < *until)
+    }
+
     /// The upstream answered: it is well.
     pub(crate) fn succeeded(&self) {
         *self.0.lock() = State::Closed { failures: 0 };

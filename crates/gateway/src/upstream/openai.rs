@@ -66,6 +66,11 @@ impl OpenAi {
         Ok(OpenAi { name, index, count, dialler, breaker: Breaker::new(), chat, completions, embeddings, settings })
     }
 
+    /// Whether it is given a pause after failures.
+    pub(crate) fn rests(&self) -> bool {
+        self.breaker.rests(std::time::Instant::now())
+    }
+
     /// Body fields beyond the OpenAI API that it takes.
     pub(crate) fn extra_fields(&self) -> &[String] {
         &self.settings.extra_fields

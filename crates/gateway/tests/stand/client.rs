@@ -75,6 +75,16 @@ impl Open {
         }
     }
 
+    /// Reads this many bytes, or to the end.
+    pub async fn read_at_least(&mut self, bytes: usize) {
+        while self.read.len() < bytes && parse(&self.read, false).is_none() && self.more().await {}
+    }
+
+    /// What has come so far.
+    pub fn so_far(&self) -> &[u8] {
+        &self.read
+    }
+
     /// Reads to the end.
     pub async fn finish(mut self) -> Reply {
         loop {
@@ -129,4 +139,16 @@ fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
         bytes = bytes.get(end + 4 + length..).unwrap_or_default();
     }
     (body, false)
+}
+
+/// Sends bytes as they are and reads until the server closes or says nothing for 300 ms.
+pub async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let _ = socket.write_all(bytes).await;
+    let mut all = Vec::new();
+    let mut piece = vec![0; 65_536];
+    while let Ok(Ok(read @ 1..)) = timeout(Duration::from_millis(300), socket.read(&mut piece)).await {
+        all.extend_from_slice(&piece[..read]);
+    }
+    String::from_utf8_lossy(&all).into_owned()
 }

@@ -1,6 +1,6 @@
 //! A real house in a temporary folder, with two tenants.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use compartment::{
     Administration, House, HouseConfig, Models, Operator, TenantId,
@@ -68,7 +68,7 @@ impl Home {
 
     /// An allow-list of these models.
     pub fn only(models: &[&str]) -> Models {
-        Models::Only(Arc::new(models.iter().map(|model| (*model).to_owned()).collect::<BTreeSet<_>>()))
+        Models::from_list(Some(models.iter().map(|model| (*model).to_owned()).collect())).unwrap()
     }
 
     /// All records of tenant A's journal.

@@ -3,7 +3,7 @@
 
 pub mod client;
 pub mod fake;
-mod home;
+pub mod home;
 
 use std::{net::SocketAddr, sync::Arc};
 
