@@ -23,7 +23,7 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
         Client { agent, base: base.to_owned(), key: key.to_owned() }
@@ -40,10 +40,24 @@ impl Client {
 
     /// As [`Client::send`], for gateways that may be gone.
     pub fn try_send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ureq::Error> {
-        let request = ureq::http::Request::builder()
+        self.send_with(&[], method, path, body)
+    }
+
+    /// As [`Client::try_send`], with these headers too.
+    pub fn send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("authorization", format!("Bearer {}", self.key));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let answer = match body {
             Some(body) => {
                 let request = request.header("content-type", "application/json").body(body).unwrap();
@@ -97,6 +111,26 @@ impl Answer {
 
     pub fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Checks that this is an error as OpenAI's SDKs understand it: all four fields, text where there must be text.
+    pub fn assert_openai_error(&self, what: &str) {
+        let body = self.json();
+        let error = body["error"].as_object().unwrap_or_else(|| panic!("{what}: {body}"));
+        let mut fields: Vec<_> = error.keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["code", "message", "param", "type"], "{what}");
+        assert_eq!(body.as_object().unwrap().len(), 1, "{what}: {body}");
+        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{what}: {body}");
+        assert!(error["type"].as_str().is_some_and(|text| !text.is_empty()), "{what}: {body}");
+        assert!(error["param"].is_null() || error["param"].is_string(), "{what}: {body}");
+        assert!(error["code"].is_string(), "{what}: {body}");
+        assert_eq!(self.header("content-type"), Some("application/json"), "{what}");
+        assert!(self.header("x-request-id").is_some(), "{what}: no request id");
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use super::client::Client;
 
@@ -22,6 +23,7 @@ pub struct Gateway {
     pub control_plane: String,
     operator_key: String,
     log: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Home {
@@ -57,10 +59,16 @@ impl Home {
 
     /// Starts the gateway; gives its log if it ends before it listens.
     pub fn try_serve(&self) -> Result<Gateway, String> {
+        self.serve_logging("info")
+    }
+
+    /// As [`Home::try_serve`], with another log level.
+    pub fn serve_logging(&self, level: &str) -> Result<Gateway, String> {
         let mut child = Command::new(BINARY)
             .arg("serve")
             .arg("--config")
             .arg(self.path().join("cofferdam.toml"))
+            .env("COFFERDAM_LOG", level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -69,7 +77,7 @@ impl Home {
         let log = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&log);
         let mut errors = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut line = Vec::new();
             while errors.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
                 kept.lock().unwrap().append(&mut line);
@@ -82,13 +90,20 @@ impl Home {
                 Some(Ok(line)) => addresses.extend(line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned)),
                 _ => {
                     let _ = child.wait();
+                    let _ = reader.join();
                     return Err(String::from_utf8_lossy(&log.lock().unwrap()).into_owned());
                 }
             }
         }
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().extend_from_slice(line.as_bytes());
+            }
+        });
         let control_plane = addresses.pop().unwrap();
         let data_plane = addresses.pop().unwrap();
-        Ok(Gateway { child, data_plane, control_plane, operator_key: self.operator_key.clone(), log })
+        Ok(Gateway { child, data_plane, control_plane, operator_key: self.operator_key.clone(), log, reader: Some(reader) })
     }
 }
 
@@ -109,6 +124,18 @@ impl Gateway {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, waits until it has, and gives its whole log.
+    pub fn stop(mut self) -> Vec<u8> {
+        let told = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().unwrap();
+        assert!(told.success());
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{ended}: {}", String::from_utf8_lossy(&self.log()));
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.log()
     }
 
     /// Everything it logged so far.

@@ -1,4 +1,4 @@
-//! What the black-box tests share: a running gateway of their own, a counting upstream, and a client.
+//! What the black-box tests share: a gateway process of their own, a counting upstream, clients, the offline verifier.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -8,10 +8,15 @@
     reason = "test support; each test target uses its own part"
 )]
 
+pub mod chance;
 pub mod client;
 pub mod gateway;
+pub mod journal;
+pub mod raw;
 pub mod tenants;
 pub mod upstream;
+
+use std::time::{Duration, Instant};
 
 /// Skips loudly what this machine cannot run; with `COFFERDAM_REQUIRE_ALL=1` a skip is a failure.
 pub fn skip(what: &str, missing: &str) {
@@ -19,4 +24,22 @@ pub fn skip(what: &str, missing: &str) {
         panic!("{what} was to run here, but {missing}");
     }
     eprintln!("SKIPPED: {what}: {missing}");
+}
+
+/// Waits until `condition` holds.
+pub fn until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A decimal amount such as `"0.000108"`, in units of 1e-9.
+pub fn nanos(amount: &serde_json::Value) -> u64 {
+    let text = amount.as_str().unwrap_or_else(|| panic!("not an amount: {amount}"));
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    assert!(part.len() <= 9, "{text}");
+    let whole: u64 = whole.parse().unwrap();
+    whole * 1_000_000_000 + format!("{part:0<9}").parse::<u64>().unwrap()
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// Runs until dropped, on a thread of its own.
 pub struct Upstream {
     pub url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    shared: Shared,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -25,9 +25,16 @@ pub struct Upstream {
 pub struct Seen {
     pub headers: Vec<(String, String)>,
     pub body: Value,
+    /// The tokens it will report, in and out.
+    pub reports: u64,
 }
 
 impl Seen {
+    /// The gateway's id of the call.
+    pub fn id(&self) -> String {
+        self.header("x-request-id").unwrap_or_default().to_owned()
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
@@ -38,12 +45,22 @@ impl Seen {
     }
 }
 
-type Log = Arc<Mutex<Vec<Seen>>>;
+#[derive(Clone)]
+struct Shared {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// Stands at the end of every answer.
+    saying: Arc<str>,
+}
 
 impl Upstream {
     pub fn start() -> Upstream {
-        let seen = Log::default();
-        let log = Arc::clone(&seen);
+        Upstream::saying("")
+    }
+
+    /// One whose every answer ends with this text.
+    pub fn saying(text: &str) -> Upstream {
+        let shared = Shared { seen: Arc::default(), saying: text.into() };
+        let state = shared.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel::<SocketAddr>();
         std::thread::spawn(move || {
@@ -56,29 +73,29 @@ impl Upstream {
                     .route("/v1/completions", post(completion))
                     .route("/v1/embeddings", post(embedding))
                     .route("/v1/models", get(|| async { axum::Json(json!({"object": "list", "data": []})) }))
-                    .with_state(log);
+                    .with_state(state);
                 let serve = async move { axum::serve(listener, app).await };
                 tokio::select! { _ = serve => {}, _ = stopped => {} }
             });
         });
-        Upstream { url: format!("http://{}", told.recv().unwrap()), seen, _stop: stop }
+        Upstream { url: format!("http://{}", told.recv().unwrap()), shared, _stop: stop }
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.shared.seen.lock().unwrap().clone()
     }
 
     pub fn calls(&self) -> usize {
-        self.seen.lock().unwrap().len()
+        self.shared.seen.lock().unwrap().len()
     }
 }
 
-fn note(log: &Log, headers: &HeaderMap, body: &Value) {
+fn note(shared: &Shared, headers: &HeaderMap, body: &Value, reports: u64) {
     let headers = headers
         .iter()
         .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
         .collect();
-    log.lock().unwrap().push(Seen { headers, body: body.clone() });
+    shared.seen.lock().unwrap().push(Seen { headers, body: body.clone(), reports });
 }
 
 fn last_text(body: &Value) -> String {
@@ -93,24 +110,24 @@ fn steer(text: &str, name: &str) -> Option<u64> {
 }
 
 /// Answers `echo <text>` in as many tokens as it is allowed, at most `tokens=N` (5 unless the text says so).
-async fn chat(State(log): State<Log>, headers: HeaderMap, body: Bytes) -> Response {
+async fn chat(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let Ok(body) = serde_json::from_slice::<Value>(&body) else {
         return (StatusCode::BAD_REQUEST, "not JSON").into_response();
     };
-    note(&log, &headers, &body);
     let text = last_text(&body);
+    let allowed = body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64()).unwrap_or(u64::MAX);
+    let tokens = steer(&text, "tokens").unwrap_or(5).min(allowed);
+    let prompt = (text.len() as u64).div_ceil(4) + 1;
+    note(&shared, &headers, &body, prompt + tokens);
     if let Some(status) = steer(&text, "status") {
         let status = StatusCode::from_u16(status as u16).unwrap();
         return (status, axum::Json(json!({"error": {"message": "as asked", "type": "server_error"}}))).into_response();
     }
-    let allowed = body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64()).unwrap_or(u64::MAX);
-    let tokens = steer(&text, "tokens").unwrap_or(5).min(allowed);
-    let prompt = (text.len() as u64).div_ceil(4) + 1;
     let usage = json!({"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens});
     let delay = Duration::from_millis(steer(&text, "delay_ms").unwrap_or(0));
     let last_role = body["messages"].as_array().and_then(|m| m.last()).map(|m| m["role"].clone());
     let calls_tool = body["tools"].is_array() && last_role != Some(json!("tool"));
-    let reply = format!("echo {text}");
+    let reply = format!("echo {text}{}", shared.saying);
     if body["stream"] == json!(true) {
         return streamed(reply, calls_tool, tokens, delay, usage);
     }
@@ -163,16 +180,16 @@ fn streamed(reply: String, calls_tool: bool, tokens: u64, delay: Duration, usage
     ([("content-type", "text/event-stream")], Body::from_stream(frames)).into_response()
 }
 
-async fn completion(State(log): State<Log>, headers: HeaderMap, axum::Json(body): axum::Json<Value>) -> Response {
-    note(&log, &headers, &body);
+async fn completion(State(shared): State<Shared>, headers: HeaderMap, axum::Json(body): axum::Json<Value>) -> Response {
+    note(&shared, &headers, &body, 3);
     axum::Json(json!({"id": "cmpl-up", "object": "text_completion", "created": 1_700_000_000, "model": "fake",
         "choices": [{"index": 0, "text": "echo", "finish_reason": "stop", "logprobs": null}],
         "usage": {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3}}))
     .into_response()
 }
 
-async fn embedding(State(log): State<Log>, headers: HeaderMap, axum::Json(body): axum::Json<Value>) -> Response {
-    note(&log, &headers, &body);
+async fn embedding(State(shared): State<Shared>, headers: HeaderMap, axum::Json(body): axum::Json<Value>) -> Response {
+    note(&shared, &headers, &body, 2);
     axum::Json(json!({"object": "list", "model": "fake", "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}],
         "usage": {"prompt_tokens": 2, "total_tokens": 2}}))
     .into_response()

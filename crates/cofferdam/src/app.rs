@@ -1,6 +1,7 @@
 //! The one place where the parts are wired.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -51,9 +52,9 @@ pub fn serve(config: Config) -> Result<()> {
 /// Starts serving in the background.
 pub fn start(config: Config) -> Result<Running> {
     harden_process().context("the process cannot be protected from being dumped and traced")?;
-    let house = House::open(house(&config, false)?, Timestamp::now())?;
+    let house = House::open(house(&config, false)?)?;
     let limits = config.data_plane.listen;
-    let gateway = Gateway::new(Arc::clone(&house), config.data_plane, &catalogue(config.prices.as_deref())?)?;
+    let gateway = Gateway::new(Arc::clone(&house), config.data_plane, &catalogue(config.prices.as_deref())?, Timestamp::now())?;
     let data = bind("listen", config.listen)?;
     let admin = bind("admin_listen", config.admin_listen)?;
     let (data_plane, control_plane) = (data.local_addr()?, admin.local_addr()?);
@@ -176,7 +177,7 @@ fn provider(config: &Config, make: bool) -> Result<Arc<dyn KeyProvider>> {
     }
 }
 
-fn catalogue(own: Option<&std::path::Path>) -> Result<Catalogue> {
+fn catalogue(own: Option<&Path>) -> Result<Catalogue> {
     let shipped = Catalogue::shipped()?;
     let Some(file) = own else { return Ok(shipped) };
     let text = std::fs::read_to_string(file).with_context(|| format!("the prices {} cannot be read", file.display()))?;
@@ -191,12 +192,23 @@ fn bind(field: &str, address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
+/// Logs go to a file, for commands that have the terminal for themselves.
+pub fn log_quietly(file: &Path) -> Result<()> {
+    let open = std::fs::OpenOptions::new().append(true).create(true).open(file);
+    let open = open.with_context(|| format!("the log {} cannot be written", file.display()))?;
+    tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_writer(Arc::new(open)).init();
+    Ok(())
+}
+
 /// Logs go to standard error. `COFFERDAM_LOG` chooses what, as in `info,gateway=debug`.
 pub fn log_as(log: Log) {
-    let filter = EnvFilter::try_from_env("COFFERDAM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
     match log {
         Log::Json => lines.json().init(),
         Log::Pretty => lines.init(),
     }
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_env("COFFERDAM_LOG").unwrap_or_else(|_| EnvFilter::new("info"))
 }

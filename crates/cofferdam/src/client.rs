@@ -1,12 +1,12 @@
 //! A small client of Cofferdam's own interfaces, for the commands and the quickstart.
 
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use ureq::BodyReader;
 use wire::openai::error::ErrorBody;
 
 /// Longest answer that is read into memory, in bytes; exports are streamed instead.
@@ -71,13 +71,13 @@ impl Client {
     }
 
     /// The body as a stream, for exports and for streamed answers. A refusal is an error.
-    pub fn post_stream(&self, path: &str, body: &impl Serialize) -> Result<impl Read + use<>> {
+    pub fn post_stream(&self, path: &str, body: &impl Serialize) -> Result<BodyReader<'static>> {
         let called = self.agent.post(self.url(path)).header("authorization", &self.bearer).send_json(body);
         self.stream(path, called)
     }
 
     /// As [`Client::post_stream`], for `GET`.
-    pub fn get_stream(&self, path: &str) -> Result<impl Read + use<>> {
+    pub fn get_stream(&self, path: &str) -> Result<BodyReader<'static>> {
         let called = self.agent.get(self.url(path)).header("authorization", &self.bearer).call();
         self.stream(path, called)
     }
@@ -86,7 +86,7 @@ impl Client {
         format!("{}{path}", self.base)
     }
 
-    fn stream(&self, path: &str, called: Called) -> Result<impl Read + use<>> {
+    fn stream(&self, path: &str, called: Called) -> Result<BodyReader<'static>> {
         let answer = self.reached(called)?;
         if answer.status().is_success() {
             return Ok(answer.into_body().into_reader());

@@ -20,8 +20,6 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub keyring_dir: PathBuf,
     pub keys: Keys,
-    /// Lets the control plane listen beyond this machine.
-    pub admin_allow_remote: bool,
     /// Lets tenants pin token issuers inside the deployment's own network.
     pub internal_issuers: bool,
     /// Tenants open at once.
@@ -146,7 +144,6 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
         listen: shape.listen,
         internal_issuers: shape.internal_issuers,
         open_tenants: shape.open_tenants,
-        admin_allow_remote: shape.admin_allow_remote,
         admin_listen: shape.admin_listen,
         data_dir,
         keyring_dir,

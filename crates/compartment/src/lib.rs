@@ -21,7 +21,7 @@ pub mod administration;
 pub mod credential;
 pub mod id;
 pub mod keys;
-pub mod seal;
+mod seal;
 
 mod calls;
 mod clean;

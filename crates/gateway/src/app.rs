@@ -50,7 +50,12 @@ impl Gateway {
     ///
     /// # Errors
     /// An upstream that cannot be used as configured.
-    pub fn new(house: Arc<House>, config: DataPlane, catalogue: &Catalogue, now: Timestamp) -> Result<Arc<Gateway>, ConfigError> {
+    pub fn new(
+        house: Arc<House>,
+        config: DataPlane,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<Arc<Gateway>, ConfigError> {
         let count = config.upstreams.len();
         let mut extra_fields = Vec::new();
         let mut upstreams = Vec::with_capacity(count);
@@ -58,7 +63,12 @@ impl Gateway {
             let made = match upstream.kind {
                 UpstreamKind::OpenAi(settings) => {
                     extra_fields.extend(settings.extra_fields.iter().cloned());
-                    Upstream::OpenAi(Box::new(OpenAi::new(upstream.name.clone(), index, count, settings)?))
+                    Upstream::OpenAi(Box::new(OpenAi::new(
+                        upstream.name.clone(),
+                        index,
+                        count,
+                        settings,
+                    )?))
                 }
                 UpstreamKind::Cell(settings) => Upstream::Cell(Cells::new(index, count, settings)),
             };
@@ -66,7 +76,11 @@ impl Gateway {
         }
         extra_fields.sort_unstable();
         extra_fields.dedup();
-        let offers = config.models.iter().map(|model| (model.name.clone(), offer(model, catalogue))).collect();
+        let offers = config
+            .models
+            .iter()
+            .map(|model| (model.name.clone(), offer(model, catalogue)))
+            .collect();
         Ok(Arc::new(Gateway {
             gatehouse: house.gatehouse(),
             house,
@@ -94,7 +108,9 @@ impl Gateway {
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<(Compartment, Principal), Refusal> {
-        let authorization = headers.get(header::AUTHORIZATION).ok_or_else(error::missing_api_key)?;
+        let authorization = headers
+            .get(header::AUTHORIZATION)
+            .ok_or_else(error::missing_api_key)?;
         let authorization = authorization.to_str().map_err(|_| Refused::Unauthorized)?;
         Ok(self.gatehouse.admit(authorization, now).await?)
     }
@@ -117,7 +133,11 @@ impl Gateway {
     pub(crate) fn place(&self, model: &str) -> Place<'_> {
         Place(self.offers.get(model).and_then(|offer| {
             let (name, upstream) = self.upstreams.get(offer.upstream)?;
-            Some(Found { offer, name, upstream })
+            Some(Found {
+                offer,
+                name,
+                upstream,
+            })
         }))
     }
 
@@ -143,15 +163,19 @@ impl Gateway {
 
     /// Whether tenants may have credentials of their own for the upstream of this name.
     pub(crate) fn takes_credentials(&self, upstream: &str) -> bool {
-        self.upstreams.iter().any(|(name, upstream_of)| name == upstream && matches!(upstream_of, Upstream::OpenAi(_)))
+        self.upstreams.iter().any(|(name, upstream_of)| {
+            name == upstream && matches!(upstream_of, Upstream::OpenAi(_))
+        })
     }
 
     /// The upstreams that are servers, and whether each is given a pause.
     pub(crate) fn resting(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.upstreams.iter().filter_map(|(name, upstream)| match upstream {
-            Upstream::OpenAi(server) => Some((name.as_str(), server.rests())),
-            Upstream::Cell(_) => None,
-        })
+        self.upstreams
+            .iter()
+            .filter_map(|(name, upstream)| match upstream {
+                Upstream::OpenAi(server) => Some((name.as_str(), server.rests())),
+                Upstream::Cell(_) => None,
+            })
     }
 
     /// Where each model leads, and what it costs, for the operator.
@@ -159,7 +183,10 @@ impl Gateway {
         let route = |(name, offer): (&String, &Offer)| ModelRoute {
             id: name.clone(),
             object: ModelRouteObject,
-            upstream: self.upstreams.get(offer.upstream).map_or_else(String::new, |(name, _)| name.clone()),
+            upstream: self
+                .upstreams
+                .get(offer.upstream)
+                .map_or_else(String::new, |(name, _)| name.clone()),
             upstream_model: offer.upstream_model.clone(),
             free: offer.bounds.pricing == Pricing::Free,
             price: match &offer.bounds.pricing {
@@ -219,7 +246,10 @@ impl<'a> Place<'a> {
     ) -> Result<(&'a Upstream, &'a str), Refusal> {
         let found = self.0.as_ref().ok_or_else(error::model_not_found)?;
         let takes = found.upstream.extra_fields();
-        if let Some((name, _)) = extra.iter().find(|(name, _)| !takes.iter().any(|taken| taken == name)) {
+        if let Some((name, _)) = extra
+            .iter()
+            .find(|(name, _)| !takes.iter().any(|taken| taken == name))
+        {
             let message = format!("Unrecognized request argument supplied: {name}");
             return Err(Refusal::of(400, "unknown_parameter", message));
         }
@@ -227,7 +257,9 @@ impl<'a> Place<'a> {
             Some(field) if found.offer.bounds.pricing != Pricing::Free => Err(Refusal::of(
                 400,
                 "feature_not_priced",
-                format!("'{field}' costs something else than tokens, which has no price here; nothing was sent; leave it out"),
+                format!(
+                    "'{field}' costs something else than tokens, which has no price here; nothing was sent; leave it out"
+                ),
             )),
             _ => Ok((found.upstream, &found.offer.upstream_model)),
         }
@@ -237,10 +269,16 @@ impl<'a> Place<'a> {
 fn offer(model: &Model, catalogue: &Catalogue) -> Offer {
     let pricing = match &model.tariff {
         Tariff::Free => Pricing::Free,
-        Tariff::Catalogue(entry) => catalogue.price(entry).map_or(Pricing::Unpriced, Pricing::Priced),
+        Tariff::Catalogue(entry) => catalogue
+            .price(entry)
+            .map_or(Pricing::Unpriced, Pricing::Priced),
     };
     Offer {
-        bounds: Bounds { task: model.task, pricing, max_output: model.max_output_tokens },
+        bounds: Bounds {
+            task: model.task,
+            pricing,
+            max_output: model.max_output_tokens,
+        },
         upstream_model: model.upstream_model.clone(),
         upstream: model.upstream,
     }

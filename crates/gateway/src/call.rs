@@ -112,7 +112,11 @@ impl Call {
         if self.unseen && matches!(ended, Ended::ClientGone | Ended::Abandoned) {
             permit.observe_output(u32::MAX, 0);
         }
-        let settled = permit.settle(Outcome { ended, status, usage: usage.map(tokens) });
+        let settled = permit.settle(Outcome {
+            ended,
+            status,
+            usage: usage.map(tokens),
+        });
         let took = self.began.elapsed();
         self.metrics.call_ended(&CallEnded {
             route: self.route.as_str(),
@@ -158,7 +162,10 @@ fn word(ended: Ended) -> &'static str {
 fn tokens(usage: &Usage) -> TokenUse {
     TokenUse {
         input: usage.prompt_tokens,
-        cached_input: usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or_default(),
+        cached_input: usage
+            .prompt_tokens_details
+            .and_then(|details| details.cached_tokens)
+            .unwrap_or_default(),
         // this protocol does not report it: the dear side
         cache_written: usage.prompt_tokens,
         output: usage.completion_tokens.unwrap_or_default(),

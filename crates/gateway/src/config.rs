@@ -41,7 +41,12 @@ impl DataPlane {
         let (listen, calls) = limits::check(limits)?;
         let upstreams = upstreams::check(upstreams)?;
         let models = models::check(models, &upstreams)?;
-        Ok(DataPlane { listen, calls, upstreams, models })
+        Ok(DataPlane {
+            listen,
+            calls,
+            upstreams,
+            models,
+        })
     }
 }
 
@@ -83,9 +88,21 @@ pub enum ConfigError {
 }
 
 /// `value` if it lies within the bounds.
-fn within(table: &'static str, field: &'static str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+fn within(
+    table: &'static str,
+    field: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
+) -> Result<u64, ConfigError> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    Err(ConfigError::OutOfBounds { table, field, value, least, most })
+    Err(ConfigError::OutOfBounds {
+        table,
+        field,
+        value,
+        least,
+        most,
+    })
 }

@@ -17,5 +17,8 @@ use wire::openai::CallerFields;
 
 /// The caller's own wish for a cache: folded into the derived fields, never passed on.
 fn cache_key(caller: &CallerFields) -> Option<&str> {
-    caller.cache_salt.as_deref().or(caller.prompt_cache_key.as_deref())
+    caller
+        .cache_salt
+        .as_deref()
+        .or(caller.prompt_cache_key.as_deref())
 }

@@ -37,7 +37,12 @@ pub enum Drained {
 ///
 /// After `stop` no connection is accepted, idle connections close at once, and calls in flight have
 /// `limits.drain` to finish; what is left then is cut (its permits settle as abandoned).
-pub async fn serve(listener: TcpListener, router: Router, limits: ListenLimits, stop: CancellationToken) -> Drained {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ListenLimits,
+    stop: CancellationToken,
+) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let open = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -88,7 +93,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenLimits, 
 async fn rest_after(error: &io::Error) {
     if matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
     ) {
         return;
     }
@@ -96,14 +103,27 @@ async fn rest_after(error: &io::Error) {
     time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn connection(stream: tokio::net::TcpStream, router: Router, limits: ListenLimits, stop: CancellationToken) {
+async fn connection(
+    stream: tokio::net::TcpStream,
+    router: Router,
+    limits: ListenLimits,
+    stop: CancellationToken,
+) {
     let flight = Flight::new();
-    let io = TokioIo::new(Patience::new(stream, flight.clone(), limits.head_timeout, limits.write_stall));
+    let io = TokioIo::new(Patience::new(
+        stream,
+        flight.clone(),
+        limits.head_timeout,
+        limits.write_stall,
+    ));
     let service = service_fn(move |request: Request<Incoming>| {
         let (router, flight) = (router.clone(), flight.begin());
         async move {
             let response = answer(router, request).await;
-            Ok::<_, Infallible>(response.map(|body| InFlight { body, _flight: flight }))
+            Ok::<_, Infallible>(response.map(|body| InFlight {
+                body,
+                _flight: flight,
+            }))
         }
     });
     let mut connection = std::pin::pin!(
@@ -126,7 +146,11 @@ async fn connection(stream: tokio::net::TcpStream, router: Router, limits: Liste
     };
     if let Err(error) = ended {
         // content-free: the kind of failure only
-        tracing::debug!(parse = error.is_parse(), timeout = error.is_timeout(), "connection ended early");
+        tracing::debug!(
+            parse = error.is_parse(),
+            timeout = error.is_timeout(),
+            "connection ended early"
+        );
     }
 }
 
@@ -142,7 +166,9 @@ async fn answer(mut router: Router, request: Request<Incoming>) -> Response<Body
         Err(refusal) => {
             let mut response = refusal.into_response();
             // what follows an ambiguous head on this connection cannot be trusted to be a request
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
         }
     }

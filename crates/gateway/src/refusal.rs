@@ -23,7 +23,8 @@ use crate::upstream::Fault;
 /// own request at most a field's name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
-    error: ApiError,
+    /// Boxed, because it travels in every `Result` of a flow.
+    error: Box<ApiError>,
     request_id: Option<String>,
 }
 
@@ -40,13 +41,17 @@ impl Refusal {
 
     /// The one answer to every path that does not exist.
     pub fn unknown_path() -> Refusal {
-        Refusal::of(404, "unknown_url", "there is no such path; nothing was done; see the API reference")
+        Refusal::of(
+            404,
+            "unknown_url",
+            "there is no such path; nothing was done; see the API reference",
+        )
     }
 
     /// With a `Retry-After` of so many seconds.
     #[must_use]
     pub fn after(mut self, seconds: u32) -> Refusal {
-        self.error = self.error.retry_after(Some(seconds));
+        self.error.retry_after = Some(seconds);
         self
     }
 
@@ -80,7 +85,10 @@ impl IntoResponse for Refusal {
         *response.status_mut() =
             StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.error.status == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -98,7 +106,10 @@ impl IntoResponse for Refusal {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Refusal {
-        Refusal { error, request_id: None }
+        Refusal {
+            error: Box::new(error),
+            request_id: None,
+        }
     }
 }
 
@@ -117,8 +128,9 @@ impl From<Refused> for Refusal {
                 error::model_not_found().into()
             }
             refused => {
-                let mut error = ApiError::new(refused.status(), refused.code(), refused.to_string())
-                    .retry_after(refused.retry_after().map(whole_seconds));
+                let mut error =
+                    ApiError::new(refused.status(), refused.code(), refused.to_string())
+                        .retry_after(refused.retry_after().map(whole_seconds));
                 error.body.error.kind = refused.kind().to_owned();
                 error.body.error.param = refused.param().map(str::to_owned);
                 error.into()
@@ -136,7 +148,7 @@ impl From<Fault> for Refusal {
             ),
             Fault::Unreachable | Fault::Broken | Fault::Unreadable => error::upstream_failed(),
             Fault::TimedOut => error::upstream_timeout(),
-            Fault::Refused(error) => error,
+            Fault::Refused(error) => *error,
         }
         .into()
     }

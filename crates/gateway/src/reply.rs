@@ -69,7 +69,10 @@ pub(crate) async fn stream<P: Piece>(
     let mut response = Response::new(Body::empty());
     mark(&mut response, &call);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // a proxy that collects the pieces would take the point out of them
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -82,8 +85,15 @@ pub(crate) async fn stream<P: Piece>(
 }
 
 /// The upstream's answer, once the intent is durable too.
-async fn both<T>(call: &mut Call, sent: impl Future<Output = Result<T, Fault>>) -> Result<T, Refusal> {
-    let joined = try_join(sent.map_err(Stop::Upstream), call.durable().map_err(Stop::Store)).await;
+async fn both<T>(
+    call: &mut Call,
+    sent: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Refusal> {
+    let joined = try_join(
+        sent.map_err(Stop::Upstream),
+        call.durable().map_err(Stop::Store),
+    )
+    .await;
     match joined {
         Ok((answer, ())) => Ok(answer),
         Err(Stop::Upstream(fault)) => Err(call.failed(fault, None)),
@@ -94,8 +104,13 @@ async fn both<T>(call: &mut Call, sent: impl Future<Output = Result<T, Fault>>) 
 /// A successful JSON answer.
 pub(crate) fn json(body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -41,10 +41,15 @@ pub(crate) enum Fault {
     /// The answer is not what the API promises: garbage, another type, too large.
     Unreadable,
     /// It refused the request; this is what the caller learns of it.
-    Refused(ApiError),
+    Refused(Box<ApiError>),
 }
 
 impl Fault {
+    /// A refusal of which the caller learns this.
+    fn refused(error: ApiError) -> Fault {
+        Fault::Refused(Box::new(error))
+    }
+
     /// How a call ends with this fault, for its bill.
     pub(crate) fn ended(&self) -> Ended {
         match self {
@@ -100,7 +105,11 @@ impl Upstream {
         }
     }
 
-    pub(crate) async fn chat(&self, errand: &Errand<'_>, clean: &Clean<ChatRequest>) -> Result<ChatResponse, Fault> {
+    pub(crate) async fn chat(
+        &self,
+        errand: &Errand<'_>,
+        clean: &Clean<ChatRequest>,
+    ) -> Result<ChatResponse, Fault> {
         match self {
             Upstream::OpenAi(server) => server.chat(errand, clean).await,
             Upstream::Cell(cells) => cells.chat(errand, clean).await,
@@ -135,8 +144,14 @@ impl Upstream {
         clean: &Clean<CompletionRequest>,
     ) -> Result<Pieces<CompletionResponse>, Fault> {
         match self {
-            Upstream::OpenAi(server) => server.completion_stream(errand, clean).await.map(Pieces::OpenAi),
-            Upstream::Cell(cells) => cells.completion_stream(errand, clean).await.map(Pieces::Cell),
+            Upstream::OpenAi(server) => server
+                .completion_stream(errand, clean)
+                .await
+                .map(Pieces::OpenAi),
+            Upstream::Cell(cells) => cells
+                .completion_stream(errand, clean)
+                .await
+                .map(Pieces::Cell),
         }
     }
 

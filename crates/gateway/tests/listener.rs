@@ -1,5 +1,10 @@
 //! The listener's promises, over raw sockets: what one connection may cost, and that a head means one thing only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::{
     net::SocketAddr,
@@ -44,7 +49,11 @@ struct House {
 
 /// `/echo` gives the body back, `/gate` waits for the gate, `/endless` never ends.
 async fn house(limits: ListenLimits) -> House {
-    let (asked, gate, stop) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()), CancellationToken::new());
+    let (asked, gate, stop) = (
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(Notify::new()),
+        CancellationToken::new(),
+    );
     let (count, wait) = (Arc::clone(&asked), Arc::clone(&gate));
     let router = Router::new()
         .route(
@@ -59,13 +68,21 @@ async fn house(limits: ListenLimits) -> House {
             "/endless",
             post(|| async {
                 let block = bytes::Bytes::from(vec![b'x'; 65_536]);
-                Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(block.clone())))
+                Body::from_stream(futures_util::stream::repeat_with(move || {
+                    Ok::<_, std::io::Error>(block.clone())
+                }))
             }),
         );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = tokio::spawn(serve(listener, router, limits, stop.clone()));
-    House { address, asked, gate, stop, served }
+    House {
+        address,
+        asked,
+        gate,
+        stop,
+        served,
+    }
 }
 
 impl House {
@@ -98,7 +115,9 @@ async fn read_what_comes(socket: &mut TcpStream) -> String {
 /// Waits until the server closes; fails if it has not within five seconds.
 async fn closed(socket: &mut TcpStream) -> String {
     let mut all = Vec::new();
-    let _ = timeout(Duration::from_secs(5), socket.read_to_end(&mut all)).await.expect("the server never closed");
+    let _ = timeout(Duration::from_secs(5), socket.read_to_end(&mut all))
+        .await
+        .expect("the server never closed");
     String::from_utf8_lossy(&all).into_owned()
 }
 
@@ -107,8 +126,14 @@ const ECHO: &str = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nh
 #[tokio::test]
 async fn a_head_that_reads_two_ways_is_refused_and_its_connection_closed() {
     let house = house(LIMITS).await;
-    let long = format!("POST /echo HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "a".repeat(8192));
-    let many = format!("POST /echo HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(32));
+    let long = format!(
+        "POST /echo HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n",
+        "a".repeat(8192)
+    );
+    let many = format!(
+        "POST /echo HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "a: b\r\n".repeat(32)
+    );
     let smuggled = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nX";
     let cases = [
         ("400", "POST /echo HTTP/1.1\r\n\r\n".to_owned()),
@@ -137,7 +162,11 @@ async fn a_head_that_reads_two_ways_is_refused_and_its_connection_closed() {
     ];
     for (status, bytes) in cases {
         let said = house.say(bytes.as_bytes()).await;
-        assert!(said.starts_with(&format!("HTTP/1.1 {status}")) || said.starts_with(&format!("HTTP/1.0 {status}")), "{bytes:?} -> {said:?}");
+        assert!(
+            said.starts_with(&format!("HTTP/1.1 {status}"))
+                || said.starts_with(&format!("HTTP/1.0 {status}")),
+            "{bytes:?} -> {said:?}"
+        );
         assert!(said.ends_with("<closed>"), "{bytes:?} -> {said:?}");
         assert_eq!(said.matches("HTTP/1.").count(), 1, "{bytes:?} -> {said:?}");
     }
@@ -153,9 +182,20 @@ async fn a_length_beside_chunks_is_one_request_and_the_end_of_its_connection() {
         "Transfer-Encoding: Chunked\r\nContent-Length: 0",
     ] {
         let before = house.asked.load(Ordering::SeqCst);
-        let said = house.say(format!("POST /echo HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n2\r\nhi\r\n0\r\n\r\n{ECHO}").as_bytes()).await;
+        let said = house
+            .say(
+                format!(
+                    "POST /echo HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n2\r\nhi\r\n0\r\n\r\n{ECHO}"
+                )
+                .as_bytes(),
+            )
+            .await;
         assert!(said.ends_with("hi<closed>"), "{framing} -> {said:?}");
-        assert_eq!(said.matches("HTTP/1.1 200").count(), 1, "{framing} -> {said:?}");
+        assert_eq!(
+            said.matches("HTTP/1.1 200").count(),
+            1,
+            "{framing} -> {said:?}"
+        );
         assert_eq!(house.asked.load(Ordering::SeqCst) - before, 1);
     }
 }
@@ -163,7 +203,12 @@ async fn a_length_beside_chunks_is_one_request_and_the_end_of_its_connection() {
 #[tokio::test]
 async fn broken_chunks_never_become_a_second_request() {
     let house = house(LIMITS).await;
-    for body in ["zz\r\nhi\r\n0\r\n\r\n", "ffffffffffffffffff\r\nhi", "2\r\nhiXX0\r\n\r\n", "-1\r\nhi\r\n0\r\n\r\n"] {
+    for body in [
+        "zz\r\nhi\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\nhi",
+        "2\r\nhiXX0\r\n\r\n",
+        "-1\r\nhi\r\n0\r\n\r\n",
+    ] {
         let said = house.say(format!("POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{body}{ECHO}").as_bytes()).await;
         assert!(!said.contains("HTTP/1.1 200"), "{body:?} -> {said:?}");
         assert!(said.ends_with("<closed>"), "{body:?} -> {said:?}");
@@ -178,10 +223,18 @@ async fn plain_requests_keep_their_connection_and_both_http_versions_are_served(
     for _ in 0..3 {
         socket.write_all(ECHO.as_bytes()).await.unwrap();
         let said = read_what_comes(&mut socket).await;
-        assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("hi"), "{said:?}");
+        assert!(
+            said.starts_with("HTTP/1.1 200") && said.ends_with("hi"),
+            "{said:?}"
+        );
     }
-    let said = house.say(b"POST /echo HTTP/1.0\r\ncontent-length: 2\r\n\r\nhi").await;
-    assert!(said.starts_with("HTTP/1.0 200") && said.ends_with("hi<closed>"), "{said:?}");
+    let said = house
+        .say(b"POST /echo HTTP/1.0\r\ncontent-length: 2\r\n\r\nhi")
+        .await;
+    assert!(
+        said.starts_with("HTTP/1.0 200") && said.ends_with("hi<closed>"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +250,10 @@ async fn a_head_that_drips_is_cut_though_every_byte_resets_nothing() {
         let began = std::time::Instant::now();
         let (mut reading, mut writing) = socket.split();
         let drip = async {
-            for byte in "POST /echo HTTP/1.1\r\nhost: x\r\nx: ".bytes().chain(std::iter::repeat(b'a')) {
+            for byte in "POST /echo HTTP/1.1\r\nhost: x\r\nx: "
+                .bytes()
+                .chain(std::iter::repeat(b'a'))
+            {
                 if writing.write_all(&[byte]).await.is_err() {
                     break;
                 }
@@ -209,7 +265,11 @@ async fn a_head_that_drips_is_cut_though_every_byte_resets_nothing() {
             let _ = reading.read_to_end(&mut all).await;
         };
         tokio::select! { () = drip => {}, () = cut => {} }
-        assert!(began.elapsed() < Duration::from_millis(800), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_millis(800),
+            "{:?}",
+            began.elapsed()
+        );
     }
 }
 
@@ -225,14 +285,24 @@ async fn silent_and_idle_connections_are_closed() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_is_cut() {
-    let house = house(ListenLimits { max_connections: 1, ..LIMITS }).await;
+    let house = house(ListenLimits {
+        max_connections: 1,
+        ..LIMITS
+    })
+    .await;
     let mut stuck = house.connect().await;
-    stuck.write_all(b"POST /endless HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    stuck
+        .write_all(b"POST /endless HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await
+        .unwrap();
     // its slot is the only one: another caller is served once it has been cut
     let mut next = house.connect().await;
     next.write_all(ECHO.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
-    timeout(Duration::from_secs(5), next.read_exact(&mut answer)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(5), next.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
@@ -243,7 +313,9 @@ async fn at_shutdown_calls_in_flight_finish_and_idle_connections_close() {
     idle.write_all(ECHO.as_bytes()).await.unwrap();
     assert!(read_what_comes(&mut idle).await.ends_with("hi"));
     let mut busy = house.connect().await;
-    busy.write_all(b"POST /gate HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    busy.write_all(b"POST /gate HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await
+        .unwrap();
     assert_eq!(read_what_comes(&mut busy).await, "");
     house.stop.cancel();
     closed(&mut idle).await;
@@ -256,7 +328,9 @@ async fn at_shutdown_calls_in_flight_finish_and_idle_connections_close() {
 async fn a_call_that_outlives_the_drain_limit_is_cut() {
     let house = house(LIMITS).await;
     let mut busy = house.connect().await;
-    busy.write_all(b"POST /gate HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    busy.write_all(b"POST /gate HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await
+        .unwrap();
     assert_eq!(read_what_comes(&mut busy).await, "");
     house.stop.cancel();
     assert_eq!(closed(&mut busy).await, "");

@@ -1,5 +1,10 @@
 //! No answer ever reaches whom it was not made for: many streams of two tenants at once, many of them cancelled.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod stand;
 
@@ -32,7 +37,9 @@ async fn no_foreign_nonce_reaches_anybody_however_calls_are_cancelled() {
             return json_answer(&chat_answer(&nonce));
         }
         let mut steps: Vec<Step> = vec![sse_head()];
-        steps.extend((0..20).map(|_| event(&chat_chunk(json!({"content": format!("{nonce} ")}), None))));
+        steps.extend(
+            (0..20).map(|_| event(&chat_chunk(json!({"content": format!("{nonce} ")}), None))),
+        );
         steps.push(event(&chat_chunk(json!({}), Some("stop"))));
         steps.extend(sse_end());
         steps
@@ -46,11 +53,11 @@ async fn no_foreign_nonce_reaches_anybody_however_calls_are_cancelled() {
                 let stand = Arc::clone(&stand);
                 tokio::spawn(async move {
                     let luck = spread(round * AT_ONCE + call);
-                    let tenant = if luck % 2 == 0 { "a" } else { "b" };
+                    let tenant = if luck.is_multiple_of(2) { "a" } else { "b" };
                     let key = if tenant == "a" { &stand.a } else { &stand.b };
                     let nonce = format!("nonce-{tenant}-{round}-{call}-end");
                     let mut body = stand::chat(&nonce);
-                    body["stream"] = json!(luck % 3 != 0);
+                    body["stream"] = json!(!luck.is_multiple_of(3));
                     let mut open = stand.open(key, "/v1/chat/completions", &body).await;
                     if luck % 10 < 3 {
                         open.read_at_least(luck % 4000).await;
@@ -67,15 +74,27 @@ async fn no_foreign_nonce_reaches_anybody_however_calls_are_cancelled() {
             })
             .collect();
         for call in calls {
-            if call.await.unwrap() { whole += 1 } else { cancelled += 1 }
+            if call.await.unwrap() {
+                whole += 1
+            } else {
+                cancelled += 1
+            }
         }
     }
-    assert!(whole > ROUNDS * AT_ONCE / 2 && cancelled > ROUNDS * AT_ONCE / 5, "{whole} whole, {cancelled} cancelled");
+    assert!(
+        whole > ROUNDS * AT_ONCE / 2 && cancelled > ROUNDS * AT_ONCE / 5,
+        "{whole} whole, {cancelled} cancelled"
+    );
     // and no connection ever served both
     let mut owner = std::collections::HashMap::new();
     for seen in stand.fake.seen() {
         let tenant = seen.asked().split('-').nth(1).unwrap().to_owned();
-        assert_eq!(*owner.entry(seen.connection).or_insert_with(|| tenant.clone()), tenant);
+        assert_eq!(
+            *owner
+                .entry(seen.connection)
+                .or_insert_with(|| tenant.clone()),
+            tenant
+        );
     }
     stand.home.house.settled().await;
 }
@@ -86,6 +105,9 @@ fn foreign(text: &str, nonce: &str) {
         let whole = found.split("-end").next().unwrap();
         let expected = nonce.trim_start_matches("nonce-").trim_end_matches("-end");
         // a cancelled answer may be cut in the middle of one
-        assert!(expected.starts_with(whole) || whole == expected, "{nonce} got {whole}");
+        assert!(
+            expected.starts_with(whole) || whole == expected,
+            "{nonce} got {whole}"
+        );
     }
 }

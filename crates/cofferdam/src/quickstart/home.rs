@@ -29,6 +29,15 @@ impl Home {
         Ok(home)
     }
 
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the gateway's log goes while the tour has the terminal.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("cofferdam.log")
+    }
+
     pub fn config(&self) -> PathBuf {
         self.dir.join("cofferdam.toml")
     }
@@ -59,14 +68,33 @@ impl Home {
             (None, Some(file)) => configuration(asked, &built_in(file)),
             (None, None) => anyhow::bail!("neither a model nor an upstream was given"),
         };
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.config());
-        match made {
-            Ok(mut file) => file.write_all(text.as_bytes()).context("the configuration cannot be written"),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            Err(e) => Err(e).with_context(|| format!("{} cannot be written", self.config().display())),
-        }
+        write_new(&self.dir.join("prices.toml"), PRICES)?;
+        // last: a configuration that is there says that everything before it is
+        write_new(&self.config(), &text)
     }
 }
+
+fn write_new(file: &Path, text: &str) -> Result<()> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut open) => open.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", file.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("{} cannot be written", file.display())),
+    }
+}
+
+/// What the built-in model costs is the operator's to say; these amounts show how.
+const PRICES: &str = r#"# Prices of your own, over the shipped ones. Amounts are per million tokens.
+currency = "USD"
+retrieved = "2026-11-24"
+
+[[model]]
+name = "smollm2-135m-instruct"
+vendor = "this machine"
+input = "0.02"
+output = "0.08"
+source = "an example: what a million tokens cost you here is yours to find out"
+as_of = "2026-11-24"
+"#;
 
 fn configuration(asked: &Quickstart, upstream: &str) -> String {
     format!(
@@ -75,7 +103,8 @@ fn configuration(asked: &Quickstart, upstream: &str) -> String {
          admin_listen = \"{}\"\n\
          data_dir = \"data\"\n\
          keyring_dir = \"keyring\"\n\
-         log = \"pretty\"\n\n\
+         log = \"pretty\"\n\
+         prices = \"prices.toml\"\n\n\
          [keys]\n\
          provider = \"file\"\n\
          file = \"secrets/root.key\"\n\n\

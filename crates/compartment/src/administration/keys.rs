@@ -138,7 +138,7 @@ impl Keys<'_> {
     /// Faults of the store.
     pub async fn list(&self) -> Result<Vec<KeyFacts>, Refused> {
         let tenant = &self.0.tenant;
-        let rows = tenant.read(|connection| store::keys::list(connection)).await?;
+        let rows = tenant.read(store::keys::list).await?;
         let limits = tenant.meter.tiers();
         rows.iter().map(|row| facts(tenant, &limits, row)).collect()
     }

@@ -6,7 +6,7 @@ use crate::{
     id::{ApiKeyId, IssuerId, TenantId},
     journal::JournalKeys,
     keyset::DeploymentKeys,
-    store::{DeploymentDb, LoggedHead, StoreError},
+    store::{ClaimPlace, DeploymentDb, LoggedHead, StoreError},
 };
 use evidence::{VerifierKey, deployment::Head};
 use jiff::Timestamp;
@@ -61,62 +61,67 @@ impl Directory {
         Ok(found)
     }
 
-    /// Looks for every claim of the token that could be a tenant claim. At most one leads anywhere: an issuer's claims
-    /// belong to whoever pinned them first, and a token that several tenants could claim is nobody's.
+    /// Looks for every claim of the token that could be a tenant claim. At most one leads anywhere: all pins of one issuer
+    /// go by the same claim, and each value of it is one pin's.
     pub(super) async fn tenant_of_token(self: &Arc<Self>, claims: &Claims) -> Result<Option<(TenantId, IssuerId)>, Refused> {
         let Some(issuer) = claims.issuer() else {
             return Ok(None);
         };
         let places: Vec<_> =
             claims.texts().take(MAX_CLAIMS).map(|(claim, value)| self.keys.index_claim(issuer, claim, value)).collect();
-        let remembered: Vec<_> = {
+        let remembered = {
             let mut by_claim = self.by_claim.lock();
-            places.iter().filter_map(|place| by_claim.get(place).copied()).collect()
+            places.iter().find_map(|place| by_claim.get(place).copied())
         };
-        if let [one] = *remembered {
-            return Ok(Some(one));
+        if remembered.is_some() {
+            return Ok(remembered);
         }
         let found = self.with(move |this| this.find(&places)).await?;
-        let [(place, tenant, issuer)] = *found else {
+        let Some((place, tenant, issuer)) = found else {
             return Ok(None);
         };
         self.by_claim.lock().put(place, (tenant, issuer));
         Ok(Some((tenant, issuer)))
     }
 
-    fn find(&self, places: &[[u8; 32]]) -> Result<Vec<([u8; 32], TenantId, IssuerId)>, StoreError> {
-        let mut found = Vec::new();
+    fn find(&self, places: &[[u8; 32]]) -> Result<Option<([u8; 32], TenantId, IssuerId)>, StoreError> {
         for place in places {
             if let Some((tenant, issuer)) = self.db.tenant_of_claim(place)? {
-                found.push((*place, tenant, issuer));
+                return Ok(Some((*place, tenant, issuer)));
             }
         }
-        Ok(found)
+        Ok(None)
     }
 
     pub(crate) async fn add_key(self: &Arc<Self>, key: ApiKeyId, tenant: TenantId) -> Result<(), Refused> {
         self.with(move |this| this.db.add_key(&key, &tenant)).await
     }
 
-    /// Enters a pin, unless issuer and tenant claim are another pin's.
+    /// Enters a pin, unless issuer and tenant claim are another pin's, or others tell this issuer's tenants apart by
+    /// another claim.
     pub(crate) async fn add_issuer(self: &Arc<Self>, pin: &IssuerPin, tenant: TenantId, id: IssuerId) -> Result<(), Refused> {
         let place = self.place(pin);
         if self.with(move |this| this.db.add_claim(&place, &tenant, &id)).await? {
             return Ok(());
         }
-        Err(Refused::Conflict { what: "this issuer with this tenant claim is taken" })
+        Err(Refused::Conflict { what: "this issuer's tenant claim is taken, or is not the one that tells its tenants apart" })
     }
 
     /// Takes out what leads to `id`, except `but`.
     pub(crate) async fn forget_issuer(self: &Arc<Self>, tenant: TenantId, id: IssuerId, but: Option<&IssuerPin>) -> Result<(), Refused> {
-        let but = but.map(|pin| self.place(pin));
+        let but = but.map(|pin| self.place(pin).value);
         self.with(move |this| this.db.remove_claims(&tenant, &id, but.as_ref())).await?;
         self.by_claim.lock().clear();
         Ok(())
     }
 
-    fn place(&self, pin: &IssuerPin) -> [u8; 32] {
-        self.keys.index_claim(&pin.issuer, &pin.tenant_claim.name, &pin.tenant_claim.value)
+    fn place(&self, pin: &IssuerPin) -> ClaimPlace {
+        let claim = &pin.tenant_claim;
+        ClaimPlace {
+            token_issuer: self.keys.index_issuer(&pin.issuer),
+            name: self.keys.index_claim_name(&pin.issuer, &claim.name),
+            value: self.keys.index_claim(&pin.issuer, &claim.name, &claim.value),
+        }
     }
 }
 

@@ -64,11 +64,6 @@ impl JournalKeys {
         Ok(Self { origin, signer, vkey, blinding })
     }
 
-    /// The log's name.
-    pub(crate) fn origin(&self) -> &Id {
-        &self.origin
-    }
-
     /// What its signatures are checked with.
     pub(crate) fn vkey(&self) -> &VerifierKey {
         &self.vkey

@@ -44,6 +44,16 @@ pub(crate) struct LoggedHead {
     pub(crate) inclusion: Vec<Hash>,
 }
 
+/// A tenant claim of a token issuer, blinded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClaimPlace {
+    pub(crate) token_issuer: [u8; 32],
+    /// The claim's name, at this issuer.
+    pub(crate) name: [u8; 32],
+    /// The claim's name and value, at this issuer.
+    pub(crate) value: [u8; 32],
+}
+
 /// The open file.
 pub(crate) struct DeploymentDb(Mutex<Connection>);
 
@@ -116,19 +126,17 @@ impl DeploymentDb {
         Ok(found.optional()?)
     }
 
-    /// Enters a claim; says whether it is this issuer's now. One that is another's stays that one's.
-    pub(crate) fn add_claim(&self, claim: &[u8; 32], tenant: &TenantId, issuer: &IssuerId) -> Result<bool, StoreError> {
-        let connection = self.0.lock();
-        connection.execute(
-            "INSERT OR IGNORE INTO claim_place (claim, tenant, issuer) VALUES (?1, ?2, ?3)",
-            params![claim, tenant.as_bytes(), issuer.as_bytes()],
+    /// Enters a claim; says whether it is this pin's now. One that is another's stays that one's, and all pins of one
+    /// token issuer go by the same claim: with two of them, a token could lead to two tenants.
+    pub(crate) fn add_claim(&self, claim: &ClaimPlace, tenant: &TenantId, issuer: &IssuerId) -> Result<bool, StoreError> {
+        let added = self.0.lock().execute(
+            "INSERT INTO claim_place (claim, token_issuer, claim_name, tenant, issuer) SELECT ?1, ?2, ?3, ?4, ?5 \
+             WHERE NOT EXISTS (SELECT 1 FROM claim_place WHERE token_issuer = ?2 AND claim_name <> ?3 \
+             AND (tenant <> ?4 OR issuer <> ?5)) \
+             ON CONFLICT (claim) DO UPDATE SET claim = claim WHERE tenant = ?4 AND issuer = ?5",
+            params![claim.value, claim.token_issuer, claim.name, tenant.as_bytes(), issuer.as_bytes()],
         )?;
-        let own = connection.query_row(
-            "SELECT tenant = ?2 AND issuer = ?3 FROM claim_place WHERE claim = ?1",
-            params![claim, tenant.as_bytes(), issuer.as_bytes()],
-            |row| row.get(0),
-        )?;
-        Ok(own)
+        Ok(added == 1)
     }
 
     /// Removes the claims that lead to `issuer`, except `but`.

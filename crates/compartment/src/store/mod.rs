@@ -22,7 +22,7 @@ mod transaction;
 pub(crate) mod usage;
 pub(crate) mod vault;
 
-pub(crate) use deployment::{DeploymentDb, LoggedHead, TenantRow, TenantState};
+pub(crate) use deployment::{ClaimPlace, DeploymentDb, LoggedHead, TenantRow, TenantState};
 pub use error::StoreError;
 pub(crate) use rusqlite::Connection;
 pub(crate) use scribes::Scribes;

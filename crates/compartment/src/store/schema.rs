@@ -36,7 +36,9 @@ pub(super) const DEPLOYMENT: &[M<'static>] = &[M::up(concat!(
     "CREATE TABLE tenant (id BLOB PRIMARY KEY, state INTEGER NOT NULL, created INTEGER NOT NULL,
         name_index BLOB NOT NULL UNIQUE, sealed_name BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE key_place (key BLOB PRIMARY KEY, tenant BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE claim_place (claim BLOB PRIMARY KEY, tenant BLOB NOT NULL, issuer BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE claim_place (claim BLOB PRIMARY KEY, token_issuer BLOB NOT NULL, claim_name BLOB NOT NULL,
+        tenant BLOB NOT NULL, issuer BLOB NOT NULL) WITHOUT ROWID;
+    CREATE INDEX claim_by_issuer ON claim_place (token_issuer);
     CREATE TABLE operator_key (id BLOB PRIMARY KEY, hash BLOB NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE head (tenant BLOB NOT NULL, size INTEGER NOT NULL, seq INTEGER NOT NULL,
         PRIMARY KEY (tenant, size)) WITHOUT ROWID;",

@@ -83,7 +83,7 @@ pub struct OpenAi {
     /// How this server bounds its output. Default: `max_completion_tokens` with `derived = "openai"`, else `max_tokens`.
     #[serde(default)]
     pub max_tokens_field: Option<MaxTokensField>,
-    /// Milliseconds for a connection, TLS included. Default 5000, 50 to 60000.
+    /// Milliseconds for a TCP connection; TLS counts towards the first byte. Default 5000, 50 to 60000.
     #[serde(default = "connect_ms")]
     pub connect_timeout_ms: u64,
     /// Milliseconds until a stream's head. Default 60000, 100 to 600000.
@@ -98,6 +98,10 @@ pub struct OpenAi {
     /// Bytes of an answer. Default 16777216 (16 MiB), 1024 to 268435456 (256 MiB).
     #[serde(default = "response_bytes")]
     pub max_response_bytes: u64,
+    /// Milliseconds an idle connection is kept. Default 4000, below the 5 s after which common model servers close theirs:
+    /// whoever closes first must be the one that would use it. Hosted services bear 60000. 0 to 600000.
+    #[serde(default = "keep_idle_ms")]
+    pub keep_idle_ms: u64,
     /// Idle connections kept for each tenant. Default 32, 0 to 1024.
     #[serde(default = "idle_connections")]
     pub max_idle_connections: u64,
@@ -186,6 +190,9 @@ fn total_ms() -> u64 {
 }
 fn response_bytes() -> u64 {
     16 * 1024 * 1024
+}
+fn keep_idle_ms() -> u64 {
+    4_000
 }
 fn idle_connections() -> u64 {
     32

@@ -40,7 +40,9 @@ pub(super) fn check(file: &file::Limits) -> Result<(ListenLimits, CallLimits), C
         // every bound here fits 32 bits
         Ok(usize::try_from(value).unwrap_or(usize::MAX))
     };
-    let millis = |field, value, least, most| within("limits", field, value, least, most).map(Duration::from_millis);
+    let millis = |field, value, least, most| {
+        within("limits", field, value, least, most).map(Duration::from_millis)
+    };
     let max_body_bytes = number("max_body_bytes", file.max_body_bytes, 1024, 64 << 20)?;
     let listen = ListenLimits {
         max_connections: number("max_connections", file.max_connections, 1, 65_536)?,
@@ -53,7 +55,12 @@ pub(super) fn check(file: &file::Limits) -> Result<(ListenLimits, CallLimits), C
     };
     let calls = CallLimits {
         max_body_bytes,
-        max_tenant_body_bytes: number("max_tenant_body_bytes", file.max_tenant_body_bytes, file.max_body_bytes, 1 << 30)?,
+        max_tenant_body_bytes: number(
+            "max_tenant_body_bytes",
+            file.max_tenant_body_bytes,
+            file.max_body_bytes,
+            1 << 30,
+        )?,
         body_timeout: millis("body_timeout_ms", file.body_timeout_ms, 100, 600_000)?,
     };
     Ok((listen, calls))

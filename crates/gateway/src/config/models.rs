@@ -50,18 +50,30 @@ impl Models {
 
 const TABLE: &str = "model";
 
-pub(super) fn check(entries: &[file::Model], upstreams: &[UpstreamSettings]) -> Result<Models, ConfigError> {
+pub(super) fn check(
+    entries: &[file::Model],
+    upstreams: &[UpstreamSettings],
+) -> Result<Models, ConfigError> {
     let mut models = BTreeMap::new();
     for entry in entries {
-        let wrong = |problem: &str| ConfigError::Entry { table: TABLE, name: entry.name.clone(), problem: problem.to_owned() };
+        let wrong = |problem: &str| ConfigError::Entry {
+            table: TABLE,
+            name: entry.name.clone(),
+            problem: problem.to_owned(),
+        };
         if !is_model_name(&entry.name) {
-            return Err(wrong("a name is 1 to 128 of A-Z a-z 0-9 - _ . : /, without empty or dotted parts"));
+            return Err(wrong(
+                "a name is 1 to 128 of A-Z a-z 0-9 - _ . : /, without empty or dotted parts",
+            ));
         }
         let upstream = upstreams
             .iter()
             .position(|upstream| upstream.name == entry.upstream)
             .ok_or_else(|| wrong("its upstream is not configured"))?;
-        let upstream_model = entry.upstream_model.clone().unwrap_or_else(|| entry.name.clone());
+        let upstream_model = entry
+            .upstream_model
+            .clone()
+            .unwrap_or_else(|| entry.name.clone());
         if upstream_model.is_empty() || upstream_model.len() > 256 {
             return Err(wrong("upstream_model is 1 to 256 bytes"));
         }
@@ -71,7 +83,13 @@ pub(super) fn check(entries: &[file::Model], upstreams: &[UpstreamSettings]) -> 
             (false, Some(price)) => Tariff::Catalogue(price.clone()),
             (false, None) => Tariff::Catalogue(upstream_model.clone()),
         };
-        let max_output_tokens = within(TABLE, "max_output_tokens", entry.max_output_tokens, 1, 1_000_000)?;
+        let max_output_tokens = within(
+            TABLE,
+            "max_output_tokens",
+            entry.max_output_tokens,
+            1,
+            1_000_000,
+        )?;
         let model = Model {
             name: entry.name.clone(),
             upstream,
@@ -92,6 +110,8 @@ fn is_model_name(name: &str) -> bool {
     name.len() <= 128
         && name.split('/').all(|part| {
             !matches!(part, "" | "." | "..")
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
         })
 }

@@ -44,7 +44,7 @@ pub struct OpenAiUpstream {
     pub extra_fields: Vec<String>,
     /// How it bounds its output.
     pub max_tokens_field: MaxTokensField,
-    /// For a connection, TLS included.
+    /// For a TCP connection.
     pub connect_timeout: Duration,
     /// Until a stream's head.
     pub first_byte_timeout: Duration,
@@ -54,6 +54,8 @@ pub struct OpenAiUpstream {
     pub total_timeout: Duration,
     /// Bytes of an answer.
     pub max_response_bytes: usize,
+    /// How long an idle connection is kept.
+    pub keep_idle: Duration,
     /// Idle connections kept for each tenant.
     pub max_idle_connections: usize,
 }
@@ -92,17 +94,24 @@ pub(super) fn check(entries: &[file::Upstream]) -> Result<Vec<UpstreamSettings>,
         .iter()
         .map(|entry| {
             let (name, kind) = match entry {
-                file::Upstream::OpenAi(entry) => (&entry.name, UpstreamKind::OpenAi(open_ai(entry)?)),
+                file::Upstream::OpenAi(entry) => {
+                    (&entry.name, UpstreamKind::OpenAi(open_ai(entry)?))
+                }
                 file::Upstream::Cell(entry) => (&entry.name, UpstreamKind::Cell(cell(entry)?)),
             };
-            let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+            let legal = |byte: u8| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+            };
             if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
                 return Err(wrong(name, "a name is 1 to 64 of a-z 0-9 - _"));
             }
             if !names.insert(name) {
                 return Err(wrong(name, "the name stands twice"));
             }
-            Ok(UpstreamSettings { name: name.clone(), kind })
+            Ok(UpstreamSettings {
+                name: name.clone(),
+                kind,
+            })
         })
         .collect()
 }
@@ -115,7 +124,12 @@ fn open_ai(entry: &file::OpenAi) -> Result<OpenAiUpstream, ConfigError> {
     Ok(OpenAiUpstream {
         base: base(&entry.url).map_err(|problem| wrong(&entry.name, problem))?,
         authorization: entry.key_file.as_deref().map(authorization).transpose()?,
-        extra_authorities: entry.extra_ca_file.as_deref().map(authorities).transpose()?.unwrap_or_default(),
+        extra_authorities: entry
+            .extra_ca_file
+            .as_deref()
+            .map(authorities)
+            .transpose()?
+            .unwrap_or_default(),
         derived: entry.derived,
         extra_fields: entry.extra_fields.clone(),
         max_tokens_field: entry.max_tokens_field.unwrap_or(match entry.derived {
@@ -123,18 +137,36 @@ fn open_ai(entry: &file::OpenAi) -> Result<OpenAiUpstream, ConfigError> {
             Derived::Vllm | Derived::None => MaxTokensField::MaxTokens,
         }),
         connect_timeout: millis("connect_timeout_ms", entry.connect_timeout_ms, 50, 60_000)?,
-        first_byte_timeout: millis("first_byte_timeout_ms", entry.first_byte_timeout_ms, 100, 600_000)?,
+        first_byte_timeout: millis(
+            "first_byte_timeout_ms",
+            entry.first_byte_timeout_ms,
+            100,
+            600_000,
+        )?,
         idle_timeout: millis("idle_timeout_ms", entry.idle_timeout_ms, 100, 600_000)?,
         total_timeout: millis("total_timeout_ms", entry.total_timeout_ms, 100, 3_600_000)?,
-        max_response_bytes: number("max_response_bytes", entry.max_response_bytes, 1024, 256 << 20)?,
+        max_response_bytes: number(
+            "max_response_bytes",
+            entry.max_response_bytes,
+            1024,
+            256 << 20,
+        )?,
+        keep_idle: millis("keep_idle_ms", entry.keep_idle_ms, 0, 600_000)?,
         max_idle_connections: number("max_idle_connections", entry.max_idle_connections, 0, 1024)?,
     })
 }
 
 fn cell(entry: &file::Cell) -> Result<CellUpstream, ConfigError> {
-    let context_limit = entry.context_limit.map(|limit| number("context_limit", limit, 16, 1 << 24)).transpose()?;
-    let program = std::env::current_exe()
-        .map_err(|error| wrong(&entry.name, &format!("this program's own file is not known ({error})")))?;
+    let context_limit = entry
+        .context_limit
+        .map(|limit| number("context_limit", limit, 16, 1 << 24))
+        .transpose()?;
+    let program = std::env::current_exe().map_err(|error| {
+        wrong(
+            &entry.name,
+            &format!("this program's own file is not known ({error})"),
+        )
+    })?;
     Ok(CellUpstream {
         program,
         args: vec![OsString::from("cell")],
@@ -162,7 +194,11 @@ fn base(text: &str) -> Result<Url, &'static str> {
         return Err("the url has a query or fragment");
     }
     let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&if path.ends_with("/v1") { path } else { format!("{path}/v1") });
+    url.set_path(&if path.ends_with("/v1") {
+        path
+    } else {
+        format!("{path}/v1")
+    });
     Ok(url)
 }
 
@@ -170,8 +206,12 @@ fn base(text: &str) -> Result<Url, &'static str> {
 const LONGEST_KEY: usize = 4096;
 
 fn authorization(path: &Path) -> Result<HeaderValue, ConfigError> {
-    let problem = |problem: &str| ConfigError::File { path: path.to_owned(), problem: problem.to_owned() };
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| problem(&error.to_string()))?);
+    let problem = |problem: &str| ConfigError::File {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let text =
+        Zeroizing::new(fs::read_to_string(path).map_err(|error| problem(&error.to_string()))?);
     let key = text.trim();
     if key.is_empty() || key.len() > LONGEST_KEY {
         return Err(problem("a key is one line of 1 to 4096 bytes"));
@@ -188,7 +228,10 @@ pub(crate) fn bearer(key: &str) -> Option<HeaderValue> {
 }
 
 fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let problem = |problem: String| ConfigError::File { path: path.to_owned(), problem };
+    let problem = |problem: String| ConfigError::File {
+        path: path.to_owned(),
+        problem,
+    };
     let found: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .map_err(|error| problem(format!("the certificates cannot be read ({error})")))?;
@@ -199,12 +242,17 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError>
 }
 
 fn wrong(name: &str, problem: &str) -> ConfigError {
-    ConfigError::Entry { table: TABLE, name: name.to_owned(), problem: problem.to_owned() }
+    ConfigError::Entry {
+        table: TABLE,
+        name: name.to_owned(),
+        problem: problem.to_owned(),
+    }
 }
 
 fn number(field: &'static str, value: u64, least: u64, most: u64) -> Result<usize, ConfigError> {
     // every bound here fits 32 bits
-    within(TABLE, field, value, least, most).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+    within(TABLE, field, value, least, most)
+        .map(|value| usize::try_from(value).unwrap_or(usize::MAX))
 }
 
 fn millis(field: &'static str, value: u64, least: u64, most: u64) -> Result<Duration, ConfigError> {
@@ -220,15 +268,34 @@ mod tests {
         for (text, expected) in [
             ("https://api.example.com", Ok("https://api.example.com/v1")),
             ("https://api.example.com/", Ok("https://api.example.com/v1")),
-            ("https://api.example.com/v1", Ok("https://api.example.com/v1")),
-            ("https://api.example.com/v1/", Ok("https://api.example.com/v1")),
-            ("http://10.0.0.7:8000/serve/llm", Ok("http://10.0.0.7:8000/serve/llm/v1")),
+            (
+                "https://api.example.com/v1",
+                Ok("https://api.example.com/v1"),
+            ),
+            (
+                "https://api.example.com/v1/",
+                Ok("https://api.example.com/v1"),
+            ),
+            (
+                "http://10.0.0.7:8000/serve/llm",
+                Ok("http://10.0.0.7:8000/serve/llm/v1"),
+            ),
             ("ftp://api.example.com", Err("the url is not http or https")),
-            ("https://key@api.example.com", Err("the url holds a credential; it belongs in key_file")),
-            ("https://api.example.com/?a=b", Err("the url has a query or fragment")),
+            (
+                "https://key@api.example.com",
+                Err("the url holds a credential; it belongs in key_file"),
+            ),
+            (
+                "https://api.example.com/?a=b",
+                Err("the url has a query or fragment"),
+            ),
             ("nonsense", Err("the url cannot be read")),
         ] {
-            assert_eq!(base(text).map(String::from), expected.map(str::to_owned), "{text}");
+            assert_eq!(
+                base(text).map(String::from),
+                expected.map(str::to_owned),
+                "{text}"
+            );
         }
     }
 

@@ -30,9 +30,19 @@ pub(crate) async fn embeddings(
         caller_cache_key: cache_key(&request.caller),
         request_bytes: &taken.bytes,
     };
-    let mut call = Call::new(gateway.metrics(), compartment.permit(&principal, ask, now).await?, Route::Embeddings);
-    let (upstream, upstream_model) = place.upstream(&request.extra, None).map_err(|refusal| call.refused(refusal))?;
+    let mut call = Call::new(
+        gateway.metrics(),
+        compartment.permit(&principal, ask, now).await?,
+        Route::Embeddings,
+    );
+    let (upstream, upstream_model) = place
+        .upstream(&request.extra, None)
+        .map_err(|refusal| call.refused(refusal))?;
     let clean = call.clean(request)?;
-    let errand = Errand { compartment: &compartment, call_id: call.id().to_owned(), model: upstream_model };
+    let errand = Errand {
+        compartment: &compartment,
+        call_id: call.id().to_owned(),
+        model: upstream_model,
+    };
     reply::whole(call, upstream.embeddings(&errand, &clean), model).await
 }

@@ -16,10 +16,19 @@ use wire::openai::{
 
 use crate::{app::Gateway, refusal::Refusal, reply};
 
-pub(crate) async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn models(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let (compartment, principal) = gateway.admit(&headers, Timestamp::now()).await?;
-    let usable = gateway.offered().filter(|model| compartment.may_use(&principal, model));
-    let list = ModelList::new(usable.map(|model| Model::new(model, gateway.started())).collect());
+    let usable = gateway
+        .offered()
+        .filter(|model| compartment.may_use(&principal, model));
+    let list = ModelList::new(
+        usable
+            .map(|model| Model::new(model, gateway.started()))
+            .collect(),
+    );
     Ok(reply::json(Body::from(list.write())))
 }
 
@@ -29,7 +38,12 @@ pub(crate) async fn model(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (compartment, principal) = gateway.admit(&headers, Timestamp::now()).await?;
-    let usable = gateway.offered().find(|model| *model == id && compartment.may_use(&principal, model));
-    let model = Model::new(usable.ok_or_else(error::model_not_found)?, gateway.started());
+    let usable = gateway
+        .offered()
+        .find(|model| *model == id && compartment.may_use(&principal, model));
+    let model = Model::new(
+        usable.ok_or_else(error::model_not_found)?,
+        gateway.started(),
+    );
     Ok(reply::json(Body::from(model.write())))
 }

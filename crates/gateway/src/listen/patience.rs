@@ -64,7 +64,12 @@ pub(super) struct Patience<S> {
 
 impl<S> Patience<S> {
     /// A new connection's first head is due within `head_timeout` of now; later heads within it of their first byte.
-    pub(super) fn new(socket: S, flight: Flight, head_timeout: Duration, write_stall: Duration) -> Patience<S> {
+    pub(super) fn new(
+        socket: S,
+        flight: Flight,
+        head_timeout: Duration,
+        write_stall: Duration,
+    ) -> Patience<S> {
         let due = Instant::now() + head_timeout;
         Patience {
             socket,
@@ -89,7 +94,11 @@ fn passed(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) 
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let flight = this.flight.now();
         if flight != this.seen {
@@ -121,12 +130,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
 
 impl<S: AsyncWrite + Unpin> Patience<S> {
     /// Fails a write that made no progress for the stall limit.
-    fn watched<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watched<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.write_deadline = None;
             return polled;
         }
-        let deadline = *self.write_deadline.get_or_insert_with(|| Instant::now() + self.write_stall);
+        let deadline = *self
+            .write_deadline
+            .get_or_insert_with(|| Instant::now() + self.write_stall);
         if passed(&mut self.write_timer, deadline, cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -135,7 +150,11 @@ impl<S: AsyncWrite + Unpin> Patience<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.watched(cx, polled)
     }

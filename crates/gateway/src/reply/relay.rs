@@ -28,7 +28,15 @@ pub(super) struct Relay<P: Piece> {
 
 impl<P: Piece> Relay<P> {
     pub(super) fn new(call: Call, pieces: Pieces<P>, model: String, wants_usage: bool) -> Relay<P> {
-        Relay { call, pieces: Some(pieces), broken: false, model, wants_usage, usage: None, open: BTreeSet::new() }
+        Relay {
+            call,
+            pieces: Some(pieces),
+            broken: false,
+            model,
+            wants_usage,
+            usage: None,
+            open: BTreeSet::new(),
+        }
     }
 
     /// The next frames; an error cuts the connection, so that half an answer never looks whole.
@@ -70,7 +78,10 @@ impl<P: Piece> Relay<P> {
                 }
             });
             piece.stamp(self.call.id(), &self.model);
-            if !self.call.observe(piece.tokens_at_least(), piece.output_bytes()) {
+            if !self
+                .call
+                .observe(piece.tokens_at_least(), piece.output_bytes())
+            {
                 for index in std::mem::take(&mut self.open) {
                     frame(&mut frames, &piece.cut_off(index).write());
                 }

@@ -1,7 +1,8 @@
 //! The whole answers of each route, as the reply sees them.
 
 use wire::openai::{
-    chat::ChatResponse, completions::CompletionResponse, embeddings::EmbeddingResponse, usage::Usage,
+    chat::ChatResponse, completions::CompletionResponse, embeddings::EmbeddingResponse,
+    usage::Usage,
 };
 
 use super::Answer;

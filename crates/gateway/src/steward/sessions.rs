@@ -1,7 +1,7 @@
 //! `/tenant/v1/sessions` and `/tenant/v1/self`: credentials for end users, and who a credential is.
 
 use axum::{body::Body, extract::State, response::Response};
-use compartment::{CredentialKind, Models, Refused};
+use compartment::{CredentialKind, Models};
 use http::HeaderMap;
 use jiff::Timestamp;
 use wire::steward::{MintSession, Myself, MyselfKind, MyselfObject, Secret, SessionToken, SessionTokenObject};

@@ -21,8 +21,14 @@ pub(crate) struct Breaker(Mutex<State>);
 
 #[derive(Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant, pause: Duration, probing: bool },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        pause: Duration,
+        probing: bool,
+    },
 }
 
 impl Breaker {
@@ -35,7 +41,11 @@ impl Breaker {
         match &mut *self.0.lock() {
             State::Closed { .. } => Ok(()),
             State::Open { until, .. } if now < *until => Err(*until - now),
-            State::Open { until, pause, probing } => {
+            State::Open {
+                until,
+                pause,
+                probing,
+            } => {
                 // one probe a pause; if it never reports back, the next pause lets another one through
                 *until = now + *pause;
                 *probing = true;
@@ -60,9 +70,17 @@ impl Breaker {
         match &mut *state {
             State::Closed { failures } if *failures + 1 < TRIPS_AT => *failures += 1,
             State::Closed { .. } => {
-                *state = State::Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, probing: false };
+                *state = State::Open {
+                    until: now + FIRST_PAUSE,
+                    pause: FIRST_PAUSE,
+                    probing: false,
+                };
             }
-            State::Open { until, pause, probing } if *probing => {
+            State::Open {
+                until,
+                pause,
+                probing,
+            } if *probing => {
                 *pause = (*pause * 2).min(LONGEST_PAUSE);
                 *until = now + *pause;
                 *probing = false;
@@ -157,11 +175,12 @@ mod tests {
     fn retries_are_at_most_a_tenth_of_all_calls_after_those_saved_up() {
         let budget = RetryBudget::new();
         let taken = |calls: u32| {
-            (0..calls).filter(|_| {
-                budget.pay_in();
-                budget.take()
-            })
-            .count()
+            (0..calls)
+                .filter(|_| {
+                    budget.pay_in();
+                    budget.take()
+                })
+                .count()
         };
         taken(30);
         assert_eq!(taken(1000), 100);

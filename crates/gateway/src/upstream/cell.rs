@@ -40,10 +40,19 @@ impl Cells {
     /// The upstream at `index` of `count`.
     pub(crate) fn new(index: usize, count: usize, settings: CellUpstream) -> Cells {
         let slots = Arc::new(Semaphore::new(settings.max_cells));
-        Cells { index, count, settings: Arc::new(settings), slots }
+        Cells {
+            index,
+            count,
+            settings: Arc::new(settings),
+            slots,
+        }
     }
 
-    pub(crate) async fn chat(&self, errand: &Errand<'_>, clean: &Clean<ChatRequest>) -> Result<ChatResponse, Fault> {
+    pub(crate) async fn chat(
+        &self,
+        errand: &Errand<'_>,
+        clean: &Clean<ChatRequest>,
+    ) -> Result<ChatResponse, Fault> {
         let (prompt, sampling) = ask::chat(&clean.request().params, clean.max_output())?;
         let gathered = self.gather(errand, prompt, sampling).await?;
         Ok(ChatMaker::new(now(), errand.call_id.clone()).whole(gathered))
@@ -91,16 +100,23 @@ impl Cells {
 
     /// What a route answers that cells do not serve.
     pub(crate) fn no_embeddings() -> Fault {
-        Fault::Refused(ApiError::new(
+        Fault::refused(ApiError::new(
             400,
             "model_not_for_route",
             "This model makes no embeddings. Use another model.",
         ))
     }
 
-    async fn gather(&self, errand: &Errand<'_>, prompt: Prompt, sampling: Sampling) -> Result<Gathered, Fault> {
+    async fn gather(
+        &self,
+        errand: &Errand<'_>,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Gathered, Fault> {
         let deadline = Instant::now() + self.settings.total_timeout;
-        let mut generation = self.generate(errand.compartment, prompt, sampling, deadline).await?;
+        let mut generation = self
+            .generate(errand.compartment, prompt, sampling, deadline)
+            .await?;
         let (mut text, mut tool_calls, mut logprobs) = (String::new(), Vec::new(), Vec::new());
         loop {
             match next(&mut generation, deadline).await? {
@@ -110,7 +126,14 @@ impl Cells {
                     tool_calls.extend(token.tool_calls);
                     logprobs.extend(token.logprobs);
                 }
-                Event::Done(done) => return Ok(Gathered { text, tool_calls, logprobs, done }),
+                Event::Done(done) => {
+                    return Ok(Gathered {
+                        text,
+                        tool_calls,
+                        logprobs,
+                        done,
+                    });
+                }
             }
         }
     }
@@ -123,10 +146,18 @@ impl Cells {
         mut make: Box<dyn FnMut(Event) -> Vec<P> + Send>,
     ) -> Result<CellPieces<P>, Fault> {
         let deadline = Instant::now() + self.settings.total_timeout;
-        let mut generation = self.generate(errand.compartment, prompt, sampling, deadline).await?;
+        let mut generation = self
+            .generate(errand.compartment, prompt, sampling, deadline)
+            .await?;
         // the first event is either the start or a refusal, which is still an answer with a status
         let first = make(next(&mut generation, deadline).await?);
-        Ok(CellPieces { generation, deadline, first, make, done: false })
+        Ok(CellPieces {
+            generation,
+            deadline,
+            first,
+            make,
+            done: false,
+        })
     }
 
     async fn generate(
@@ -139,7 +170,9 @@ impl Cells {
         let rooms = compartment.resident(|| Rooms::new(self.count));
         let room = rooms.get(self.index).ok_or(Fault::Unreachable)?;
         let found = Room::cell(room, Arc::clone(&self.settings), Arc::clone(&self.slots));
-        let cell = time::timeout_at(deadline, found).await.map_err(|_| Fault::TimedOut)??;
+        let cell = time::timeout_at(deadline, found)
+            .await
+            .map_err(|_| Fault::TimedOut)??;
         cell.generate(prompt, sampling).map_err(fault)
     }
 }

@@ -63,7 +63,12 @@ pub(crate) struct Events<P> {
 }
 
 impl<P: Piece> Events<P> {
-    pub(super) fn new(body: Incoming, idle: Duration, deadline: Instant, most_bytes: usize) -> Events<P> {
+    pub(super) fn new(
+        body: Incoming,
+        idle: Duration,
+        deadline: Instant,
+        most_bytes: usize,
+    ) -> Events<P> {
         Events {
             body,
             decoder: sse::Decoder::new(EVENT_BYTES),
@@ -98,7 +103,10 @@ impl<P: Piece> Events<P> {
             let Ok(bytes) = frame.into_data() else {
                 continue; // trailers say nothing here
             };
-            self.left = self.left.checked_sub(bytes.len()).ok_or(Fault::Unreadable)?;
+            self.left = self
+                .left
+                .checked_sub(bytes.len())
+                .ok_or(Fault::Unreadable)?;
             let pieces = self.read(&bytes);
             if !pieces.is_empty() {
                 return Ok(Some(pieces));
@@ -147,12 +155,23 @@ impl Piece for ChatChunk {
     }
 
     fn each_choice(&self, f: &mut dyn FnMut(u32, bool)) {
-        self.choices.iter().for_each(|choice| f(choice.index, choice.finish_reason.is_some()));
+        self.choices
+            .iter()
+            .for_each(|choice| f(choice.index, choice.finish_reason.is_some()));
     }
 
     fn cut_off(&self, index: u32) -> ChatChunk {
-        let choice = ChunkChoice { index, finish_reason: Some(LENGTH.to_owned()), ..ChunkChoice::default() };
-        ChatChunk { choices: vec![choice], usage: None, obfuscation: None, ..self.clone() }
+        let choice = ChunkChoice {
+            index,
+            finish_reason: Some(LENGTH.to_owned()),
+            ..ChunkChoice::default()
+        };
+        ChatChunk {
+            choices: vec![choice],
+            usage: None,
+            obfuscation: None,
+            ..self.clone()
+        }
     }
 
     fn tokens_at_least(&self) -> u32 {
@@ -188,12 +207,22 @@ impl Piece for CompletionResponse {
     }
 
     fn each_choice(&self, f: &mut dyn FnMut(u32, bool)) {
-        self.choices.iter().for_each(|choice| f(choice.index, choice.finish_reason.is_some()));
+        self.choices
+            .iter()
+            .for_each(|choice| f(choice.index, choice.finish_reason.is_some()));
     }
 
     fn cut_off(&self, index: u32) -> CompletionResponse {
-        let choice = CompletionChoice { index, finish_reason: Some(LENGTH.to_owned()), ..CompletionChoice::default() };
-        CompletionResponse { choices: vec![choice], usage: None, ..self.clone() }
+        let choice = CompletionChoice {
+            index,
+            finish_reason: Some(LENGTH.to_owned()),
+            ..CompletionChoice::default()
+        };
+        CompletionResponse {
+            choices: vec![choice],
+            usage: None,
+            ..self.clone()
+        }
     }
 
     fn tokens_at_least(&self) -> u32 {

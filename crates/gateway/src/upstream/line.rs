@@ -19,9 +19,6 @@ use rustls::{ClientConfig, RootCertStore, client::Resumption, crypto::ring};
 use super::breaker::{Breaker, RetryBudget};
 use crate::config::{ConfigError, OpenAiUpstream};
 
-/// Idle connections older than this are closed: below what common servers keep (75 s nginx, 60 s load balancers, 5 s uvicorn
-/// closes first and is noticed).
-const IDLE_FOR: Duration = Duration::from_secs(50);
 /// Bytes of a response's head, and of the buffer that pieces of its body are read into.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Header lines of a response.
@@ -30,7 +27,10 @@ const HEADERS: usize = 128;
 const TLS_SESSIONS: usize = 8;
 
 /// All lines of one compartment, by upstream; each is made when first used.
-pub(crate) struct Lines(Box<[Mutex<Option<(u64, Arc<Line>)>>]>);
+pub(crate) struct Lines(Box<[Slot]>);
+
+/// A line and the version of the credential it was made for.
+type Slot = Mutex<Option<(u64, Arc<Line>)>>;
 
 impl Lines {
     /// Room for this many upstreams.
@@ -40,7 +40,12 @@ impl Lines {
 
     /// The line to the upstream at `index` for this version of the tenant's credential, made by `dial` if there is none
     /// yet: no connection outlives its credential (row 14 of the attack catalogue). None past the end.
-    pub(crate) fn get(&self, index: usize, version: u64, dial: impl FnOnce() -> Line) -> Option<Arc<Line>> {
+    pub(crate) fn get(
+        &self,
+        index: usize,
+        version: u64,
+        dial: impl FnOnce() -> Line,
+    ) -> Option<Arc<Line>> {
         let mut line = self.0.get(index)?.lock();
         match &*line {
             Some((made_for, line)) if *made_for == version => Some(Arc::clone(line)),
@@ -65,6 +70,7 @@ pub(crate) struct Line {
 pub(crate) struct Dialler {
     tls: ClientConfig,
     connect_timeout: Duration,
+    keep_idle: Duration,
     max_idle_connections: usize,
 }
 
@@ -74,10 +80,18 @@ impl Dialler {
     /// # Errors
     /// A certificate among the upstream's own that is none.
     pub(crate) fn new(name: &str, upstream: &OpenAiUpstream) -> Result<Dialler, ConfigError> {
-        let wrong = |problem: String| ConfigError::Entry { table: "upstream", name: name.to_owned(), problem };
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let wrong = |problem: String| ConfigError::Entry {
+            table: "upstream",
+            name: name.to_owned(),
+            problem,
+        };
+        let mut roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         for authority in &upstream.extra_authorities {
-            roots.add(authority.clone()).map_err(|error| wrong(format!("extra_ca_file: {error}")))?;
+            roots
+                .add(authority.clone())
+                .map_err(|error| wrong(format!("extra_ca_file: {error}")))?;
         }
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -87,6 +101,7 @@ impl Dialler {
         Ok(Dialler {
             tls,
             connect_timeout: upstream.connect_timeout,
+            keep_idle: upstream.keep_idle,
             max_idle_connections: upstream.max_idle_connections,
         })
     }
@@ -100,14 +115,22 @@ impl Dialler {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(self.connect_timeout));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
+            .pool_idle_timeout(self.keep_idle)
             .pool_max_idle_per_host(self.max_idle_connections)
             .http1_max_buf_size(HEAD_BYTES)
             .http1_max_headers(HEADERS)
             .build(connector);
-        Line { client, breaker: Breaker::new(), retries: RetryBudget::new() }
+        Line {
+            client,
+            breaker: Breaker::new(),
+            retries: RetryBudget::new(),
+        }
     }
 }

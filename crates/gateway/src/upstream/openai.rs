@@ -56,14 +56,30 @@ impl OpenAi {
     ) -> Result<OpenAi, ConfigError> {
         let dialler = Dialler::new(&name, &settings)?;
         let uri = |route: &str| -> Result<Uri, ConfigError> {
-            format!("{}/{route}", settings.base).parse().map_err(|error: http::uri::InvalidUri| ConfigError::Entry {
-                table: "upstream",
-                name: name.clone(),
-                problem: error.to_string(),
-            })
+            format!("{}/{route}", settings.base)
+                .parse()
+                .map_err(|error: http::uri::InvalidUri| ConfigError::Entry {
+                    table: "upstream",
+                    name: name.clone(),
+                    problem: error.to_string(),
+                })
         };
-        let (chat, completions, embeddings) = (uri("chat/completions")?, uri("completions")?, uri("embeddings")?);
-        Ok(OpenAi { name, index, count, dialler, breaker: Breaker::new(), chat, completions, embeddings, settings })
+        let (chat, completions, embeddings) = (
+            uri("chat/completions")?,
+            uri("completions")?,
+            uri("embeddings")?,
+        );
+        Ok(OpenAi {
+            name,
+            index,
+            count,
+            dialler,
+            breaker: Breaker::new(),
+            chat,
+            completions,
+            embeddings,
+            settings,
+        })
     }
 
     /// Whether it is given a pause after failures.
@@ -76,9 +92,14 @@ impl OpenAi {
         &self.settings.extra_fields
     }
 
-    pub(crate) async fn chat(&self, errand: &Errand<'_>, clean: &Clean<ChatRequest>) -> Result<ChatResponse, Fault> {
+    pub(crate) async fn chat(
+        &self,
+        errand: &Errand<'_>,
+        clean: &Clean<ChatRequest>,
+    ) -> Result<ChatResponse, Fault> {
         let body = clean.request().write(&self.fields(errand, clean, false));
-        ChatResponse::parse(&self.whole(errand, &self.chat, body).await?).map_err(|_| Fault::Unreadable)
+        ChatResponse::parse(&self.whole(errand, &self.chat, body).await?)
+            .map_err(|_| Fault::Unreadable)
     }
 
     pub(crate) async fn chat_stream(
@@ -96,7 +117,8 @@ impl OpenAi {
         clean: &Clean<CompletionRequest>,
     ) -> Result<CompletionResponse, Fault> {
         let body = clean.request().write(&self.fields(errand, clean, false));
-        CompletionResponse::parse(&self.whole(errand, &self.completions, body).await?).map_err(|_| Fault::Unreadable)
+        CompletionResponse::parse(&self.whole(errand, &self.completions, body).await?)
+            .map_err(|_| Fault::Unreadable)
     }
 
     pub(crate) async fn completion_stream(
@@ -113,13 +135,22 @@ impl OpenAi {
         errand: &Errand<'_>,
         clean: &Clean<EmbeddingRequest>,
     ) -> Result<EmbeddingResponse, Fault> {
-        let fields = UpstreamFields { max_output: None, ..self.fields(errand, clean, false) };
+        let fields = UpstreamFields {
+            max_output: None,
+            ..self.fields(errand, clean, false)
+        };
         let body = clean.request().write(&fields);
-        EmbeddingResponse::parse(&self.whole(errand, &self.embeddings, body).await?).map_err(|_| Fault::Unreadable)
+        EmbeddingResponse::parse(&self.whole(errand, &self.embeddings, body).await?)
+            .map_err(|_| Fault::Unreadable)
     }
 
     /// What stands in the body instead of anything the caller said about it.
-    fn fields<'a, R>(&self, errand: &Errand<'a>, clean: &'a Clean<R>, stream: bool) -> UpstreamFields<'a> {
+    fn fields<'a, R>(
+        &self,
+        errand: &Errand<'a>,
+        clean: &'a Clean<R>,
+        stream: bool,
+    ) -> UpstreamFields<'a> {
         let derived = clean.derived();
         let openai = self.settings.derived == Derived::OpenAi;
         UpstreamFields {
@@ -136,21 +167,33 @@ impl OpenAi {
     async fn whole(&self, errand: &Errand<'_>, uri: &Uri, body: Vec<u8>) -> Result<Bytes, Fault> {
         let deadline = Instant::now() + self.settings.total_timeout;
         // a plain answer has no head before it is finished, so its first byte may take all the time there is
-        let response = self.ask(errand, uri, body, false, self.settings.total_timeout).await?;
+        let response = self
+            .ask(errand, uri, body, false, self.settings.total_timeout)
+            .await?;
         announced(&response, "application/json")?;
         let body = Limited::new(response.into_body(), self.settings.max_response_bytes);
         match time::timeout_at(deadline, body.collect()).await {
             Ok(Ok(whole)) => Ok(whole.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Fault::Unreadable),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(Fault::Unreadable)
+            }
             Ok(Err(_)) => Err(Fault::Broken),
             Err(_) => Err(Fault::TimedOut),
         }
     }
 
     /// The events of an answer that comes in pieces.
-    async fn stream<P: Piece>(&self, errand: &Errand<'_>, uri: &Uri, body: Vec<u8>) -> Result<Events<P>, Fault> {
+    async fn stream<P: Piece>(
+        &self,
+        errand: &Errand<'_>,
+        uri: &Uri,
+        body: Vec<u8>,
+    ) -> Result<Events<P>, Fault> {
         let deadline = Instant::now() + self.settings.total_timeout;
-        let first_byte = self.settings.first_byte_timeout.min(self.settings.total_timeout);
+        let first_byte = self
+            .settings
+            .first_byte_timeout
+            .min(self.settings.total_timeout);
         let response = self.ask(errand, uri, body, true, first_byte).await?;
         announced(&response, "text/event-stream")?;
         Ok(Events::new(
@@ -172,12 +215,16 @@ impl OpenAi {
     ) -> Result<Response<Incoming>, Fault> {
         let own = errand.compartment.vault().upstream_credential(&self.name);
         // a credential of the tenant's own that does not open is never replaced by the operator's
-        let own = own.map_err(|_| Fault::Refused(error::internal()))?;
+        let own = own.map_err(|_| Fault::refused(error::internal()))?;
         let version = own.as_ref().map_or(0, UpstreamCredential::version);
         let lines = errand.compartment.resident(|| Lines::new(self.count));
-        let line = lines.get(self.index, version, || self.dialler.dial()).ok_or(Fault::Unreachable)?;
+        let line = lines
+            .get(self.index, version, || self.dialler.dial())
+            .ok_or(Fault::Unreachable)?;
         let authorization = match own {
-            Some(own) => Some(bearer(own.expose()).ok_or_else(|| Fault::Refused(error::internal()))?),
+            Some(own) => {
+                Some(bearer(own.expose()).ok_or_else(|| Fault::refused(error::internal()))?)
+            }
             None => self.settings.authorization.clone(),
         };
         let outgoing = Outgoing {
@@ -190,7 +237,9 @@ impl OpenAi {
         let response = send(&self.breaker, &line, &outgoing, first_byte).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            status if status.is_client_error() || status.is_server_error() => Err(refused(response).await),
+            status if status.is_client_error() || status.is_server_error() => {
+                Err(refused(response).await)
+            }
             _ => Err(Fault::Unreadable),
         }
     }
@@ -198,32 +247,45 @@ impl OpenAi {
 
 /// The answer is of this media type and not compressed.
 fn announced<B>(response: &Response<B>, expected: &str) -> Result<(), Fault> {
-    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let kind = kind
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
     let plain = response
         .headers()
         .get(header::CONTENT_ENCODING)
         .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if plain && kind.eq_ignore_ascii_case(expected.as_bytes()) { Ok(()) } else { Err(Fault::Unreadable) }
+    if plain && kind.eq_ignore_ascii_case(expected.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Fault::Unreadable)
+    }
 }
 
 /// What the caller learns of an error answer. Its text is not passed on; see [`error::relayed`].
 async fn refused(response: Response<Incoming>) -> Fault {
     let status = response.status();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        return Fault::Refused(ApiError::new(
+        return Fault::refused(ApiError::new(
             502,
             "upstream_credential_refused",
             "The model's server refused the credential it was given; nothing was answered. Correct the credential \
              you stored for it, or ask the operator of this gateway.",
         ));
     }
-    let pause = retry_after(&response).map(|pause| u32::try_from(pause.as_secs()).unwrap_or(u32::MAX));
+    let pause =
+        retry_after(&response).map(|pause| u32::try_from(pause.as_secs()).unwrap_or(u32::MAX));
     let body = Limited::new(response.into_body(), ERROR_BYTES).collect();
     let body = match time::timeout(ERROR_PATIENCE, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         // its status says enough
         _ => Bytes::new(),
     };
-    Fault::Refused(error::relayed(status.as_u16(), &body, pause))
+    Fault::refused(error::relayed(status.as_u16(), &body, pause))
 }

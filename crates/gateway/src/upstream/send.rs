@@ -17,7 +17,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// Longest `Retry-After` that is waited out here; a longer one is the caller's to wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How this server names itself to upstreams.
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("cofferdam/", env!("CARGO_PKG_VERSION")));
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("cofferdam/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// Answers are read as they come: a compressed one would be refused.
@@ -73,7 +74,9 @@ pub(super) async fn send(
                 Some(pause) if tried < RETRIES && line.retries.take() => pause,
                 _ => return Ok(response),
             },
-            Err(Fault::Unreachable) if tried < RETRIES && line.retries.take() => FIRST_BACKOFF * 2_u32.pow(tried),
+            Err(Fault::Unreachable) if tried < RETRIES && line.retries.take() => {
+                FIRST_BACKOFF * 2_u32.pow(tried)
+            }
             Err(fault) => return Err(fault),
         };
         tried += 1;
@@ -89,7 +92,9 @@ async fn once(
 ) -> Result<Response<Incoming>, Fault> {
     let now = Instant::now();
     for breaker in [shared, &line.breaker] {
-        breaker.ask(now).map_err(|retry_after| Fault::Resting { retry_after })?;
+        breaker
+            .ask(now)
+            .map_err(|retry_after| Fault::Resting { retry_after })?;
     }
     match time::timeout(first_byte, line.client.request(outgoing.request())).await {
         Ok(Ok(response)) => {
@@ -118,14 +123,20 @@ async fn once(
 
 /// How long to wait before the same request may be sent again, if the upstream said that it did not work on it.
 fn pause_of<B>(response: &Response<B>) -> Option<Duration> {
-    matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-        .then(|| retry_after(response))
-        .flatten()
-        .filter(|pause| *pause <= PATIENCE)
+    matches!(
+        response.status(),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
+    .then(|| retry_after(response))
+    .flatten()
+    .filter(|pause| *pause <= PATIENCE)
 }
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3); the form with a date is not read.
 pub(super) fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
+    text.trim()
+        .parse::<u32>()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds.into()))
 }

@@ -30,23 +30,39 @@ impl Reply {
     }
 
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")))
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}: ")))
     }
 
     /// The data of its events.
     pub fn events(&self) -> Vec<String> {
         let text = self.text();
-        text.split("\n\n").filter_map(|event| event.strip_prefix("data: ").map(str::to_owned)).collect()
+        text.split("\n\n")
+            .filter_map(|event| event.strip_prefix("data: ").map(str::to_owned))
+            .collect()
     }
 
     /// The streamed text of a chat.
     pub fn streamed(&self) -> String {
-        let texts = self.events().into_iter().filter_map(|event| serde_json::from_str::<Value>(&event).ok());
-        texts.filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+        let texts = self
+            .events()
+            .into_iter()
+            .filter_map(|event| serde_json::from_str::<Value>(&event).ok());
+        texts
+            .filter_map(|event| {
+                event["choices"][0]["delta"]["content"]
+                    .as_str()
+                    .map(str::to_owned)
+            })
+            .collect()
     }
 }
 
@@ -60,18 +76,32 @@ impl Open {
     /// Sends a request with these header lines (each ended by CRLF), and with a length.
     pub async fn send(address: SocketAddr, line: &str, headers: &str, body: &[u8]) -> Open {
         let mut socket = TcpStream::connect(address).await.unwrap();
-        let head = format!("{line} HTTP/1.1\r\nhost: gateway\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: gateway\r\ncontent-length: {}\r\n{headers}\r\n",
+            body.len()
+        );
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(body);
         // it may be refused before all is written
         let _ = socket.write_all(&bytes).await;
-        Open { socket, read: Vec::new() }
+        Open {
+            socket,
+            read: Vec::new(),
+        }
     }
 
     /// Reads until this text has come.
     pub async fn until(&mut self, text: &str) {
-        while !self.read.windows(text.len()).any(|window| window == text.as_bytes()) {
-            assert!(self.more().await, "closed before {text:?}: {}", String::from_utf8_lossy(&self.read));
+        while !self
+            .read
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+        {
+            assert!(
+                self.more().await,
+                "closed before {text:?}: {}",
+                String::from_utf8_lossy(&self.read)
+            );
         }
     }
 
@@ -92,14 +122,19 @@ impl Open {
                 return reply;
             }
             if !self.more().await {
-                return parse(&self.read, true).unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(&self.read)));
+                return parse(&self.read, true).unwrap_or_else(|| {
+                    panic!("no answer: {:?}", String::from_utf8_lossy(&self.read))
+                });
             }
         }
     }
 
     async fn more(&mut self) -> bool {
         let mut piece = vec![0; 65_536];
-        match timeout(Duration::from_secs(10), self.socket.read(&mut piece)).await.expect("no answer within ten seconds") {
+        match timeout(Duration::from_secs(10), self.socket.read(&mut piece))
+            .await
+            .expect("no answer within ten seconds")
+        {
             Ok(0) | Err(_) => false,
             Ok(read) => {
                 self.read.extend_from_slice(&piece[..read]);
@@ -115,20 +150,31 @@ fn parse(bytes: &[u8], ended: bool) -> Option<Reply> {
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
     let status = head[9..12].parse().unwrap();
     let rest = &bytes[end + 4..];
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
     let (body, whole) = if head.contains("transfer-encoding: chunked") {
         dechunk(rest)
     } else {
         let length = length.unwrap_or_default();
-        (rest[..rest.len().min(length)].to_vec(), rest.len() >= length)
+        (
+            rest[..rest.len().min(length)].to_vec(),
+            rest.len() >= length,
+        )
     };
-    (whole || ended).then_some(Reply { status, head, body, whole })
+    (whole || ended).then_some(Reply {
+        status,
+        head,
+        body,
+        whole,
+    })
 }
 
 fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {
-        let length = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
+        let length =
+            usize::from_str_radix(std::str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
         if length == 0 {
             return (body, true);
         }
@@ -147,7 +193,9 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let _ = socket.write_all(bytes).await;
     let mut all = Vec::new();
     let mut piece = vec![0; 65_536];
-    while let Ok(Ok(read @ 1..)) = timeout(Duration::from_millis(300), socket.read(&mut piece)).await {
+    while let Ok(Ok(read @ 1..)) =
+        timeout(Duration::from_millis(300), socket.read(&mut piece)).await
+    {
         all.extend_from_slice(&piece[..read]);
     }
     String::from_utf8_lossy(&all).into_owned()

@@ -38,7 +38,10 @@ impl Seen {
     /// The text of the last message, or the prompt.
     pub fn asked(&self) -> String {
         let last = self.body["messages"].as_array().and_then(|all| all.last());
-        last.map_or(&self.body["prompt"], |last| &last["content"]).as_str().unwrap_or_default().to_owned()
+        last.map_or(&self.body["prompt"], |last| &last["content"])
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -86,7 +89,8 @@ impl Fake {
         );
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (seen, open, script) = (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&script));
+                let (seen, open, script) =
+                    (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&script));
                 let answering = Arc::clone(&answering);
                 let connection = connections.fetch_add(1, Ordering::SeqCst);
                 open.fetch_add(1, Ordering::SeqCst);
@@ -118,12 +122,18 @@ impl Fake {
 
     /// Waits until no connection is open.
     pub async fn left_alone(&self) {
-        until("the upstream's connection was never dropped", || self.open.load(Ordering::SeqCst) == 0).await;
+        until("the upstream's connection was never dropped", || {
+            self.open.load(Ordering::SeqCst) == 0
+        })
+        .await;
     }
 
     /// Waits until this many requests came in.
     pub async fn asked(&self, times: usize) {
-        until("the upstream was not asked that often", || self.seen.lock().unwrap().len() >= times).await;
+        until("the upstream was not asked that often", || {
+            self.seen.lock().unwrap().len() >= times
+        })
+        .await;
     }
 }
 
@@ -201,14 +211,25 @@ async fn read(socket: &mut TcpStream, buffer: &mut Vec<u8>, connection: usize) -
             let mut headers = BTreeMap::<String, Vec<String>>::new();
             for header in lines {
                 let (name, value) = header.split_once(':').unwrap();
-                headers.entry(name.to_ascii_lowercase()).or_default().push(value.trim().to_owned());
+                headers
+                    .entry(name.to_ascii_lowercase())
+                    .or_default()
+                    .push(value.trim().to_owned());
             }
-            let length: usize = headers.get("content-length").map_or(0, |length| length[0].parse().unwrap());
+            let length: usize = headers
+                .get("content-length")
+                .map_or(0, |length| length[0].parse().unwrap());
             let whole = end + 4 + length;
             if buffer.len() >= whole {
                 let raw: Vec<u8> = buffer.drain(..whole).collect();
                 let body = serde_json::from_slice(&raw[end + 4..]).unwrap_or(Value::Null);
-                return Some(Seen { line, headers, raw, body, connection });
+                return Some(Seen {
+                    line,
+                    headers,
+                    raw,
+                    body,
+                    connection,
+                });
             }
         }
         match socket.read(&mut piece).await {
@@ -221,7 +242,11 @@ async fn read(socket: &mut TcpStream, buffer: &mut Vec<u8>, connection: usize) -
 /// A whole HTTP answer.
 pub fn answer(status: u16, headers: &str, body: &str) -> Vec<Step> {
     vec![Step::Send(
-        format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()).into_bytes(),
+        format!(
+            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        )
+        .into_bytes(),
     )]
 }
 
@@ -250,7 +275,10 @@ pub fn event(data: &Value) -> Step {
 
 /// `[DONE]` and the last chunk.
 pub fn sse_end() -> Vec<Step> {
-    vec![chunk(b"data: [DONE]\n\n"), Step::Send(b"0\r\n\r\n".to_vec())]
+    vec![
+        chunk(b"data: [DONE]\n\n"),
+        Step::Send(b"0\r\n\r\n".to_vec()),
+    ]
 }
 
 /// A chat answer that says `text`.
@@ -280,8 +308,18 @@ pub fn usage_chunk() -> Value {
 
 /// A streamed chat answer of these texts, whole and in order.
 pub fn chat_stream(texts: &[&str]) -> Vec<Step> {
-    let mut steps = vec![sse_head(), event(&chat_chunk(json!({"role": "assistant", "content": ""}), None))];
-    steps.extend(texts.iter().map(|text| event(&chat_chunk(json!({"content": text}), None))));
+    let mut steps = vec![
+        sse_head(),
+        event(&chat_chunk(
+            json!({"role": "assistant", "content": ""}),
+            None,
+        )),
+    ];
+    steps.extend(
+        texts
+            .iter()
+            .map(|text| event(&chat_chunk(json!({"content": text}), None))),
+    );
     steps.push(event(&chat_chunk(json!({}), Some("stop"))));
     steps.push(event(&usage_chunk()));
     steps.extend(sse_end());

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use compartment::{
-    Administration, House, HouseConfig, Models, Operator, TenantId,
-    administration::MintKey,
-    credential::FetchError,
-    keys::FileKeyProvider,
+    Administration, House, HouseConfig, Models, Operator, TenantId, administration::MintKey,
+    credential::FetchError, keys::FileKeyProvider,
 };
 use jiff::Timestamp;
 use policy::{Limits, Right, Rights};
@@ -42,7 +40,14 @@ impl Home {
             tenants.push(operator.create_tenant(name, now).await.unwrap().0.id);
         }
         let tenants = [tenants[0], tenants[1]];
-        let mut home = Home { house, operator, tenants, a: String::new(), b: String::new(), _folder: folder };
+        let mut home = Home {
+            house,
+            operator,
+            tenants,
+            a: String::new(),
+            b: String::new(),
+            _folder: folder,
+        };
         home.a = home.mint(0, Models::All, Limits::default()).await;
         home.b = home.mint(1, Models::All, Limits::default()).await;
         home
@@ -50,50 +55,110 @@ impl Home {
 
     /// The administration of a tenant.
     pub async fn tenant(&self, which: usize) -> Administration {
-        self.operator.tenant(&self.tenants[which], Timestamp::now()).await.unwrap()
+        self.operator
+            .tenant(&self.tenants[which], Timestamp::now())
+            .await
+            .unwrap()
     }
 
-    /// A new key of a tenant.
+    /// The administration of a tenant as its own steward has it.
+    pub async fn steward(&self, which: usize) -> Administration {
+        let key = self
+            .mint_with(
+                which,
+                Rights::NONE.and(Right::Steward),
+                Models::All,
+                Limits::default(),
+            )
+            .await;
+        let now = Timestamp::now();
+        let (compartment, who) = self.house.gatehouse().admit(&key, now).await.unwrap();
+        compartment.steward(&who, now).unwrap()
+    }
+
+    /// A new key of a tenant that may infer.
     pub async fn mint(&self, which: usize, models: Models, limits: Limits) -> String {
+        self.mint_with(which, Rights::NONE.and(Right::Infer), models, limits)
+            .await
+    }
+
+    async fn mint_with(
+        &self,
+        which: usize,
+        scopes: Rights,
+        models: Models,
+        limits: Limits,
+    ) -> String {
         let wish = MintKey {
             name: "k".to_owned(),
-            scopes: Rights::NONE.and(Right::Infer),
+            scopes,
             models,
             limits,
             expires: None,
         };
-        let minted = self.tenant(which).await.keys().mint(wish, Timestamp::now()).await.unwrap();
+        let minted = self
+            .tenant(which)
+            .await
+            .keys()
+            .mint(wish, Timestamp::now())
+            .await
+            .unwrap();
         minted.secret.expose().to_owned()
     }
 
     /// An allow-list of these models.
     pub fn only(models: &[&str]) -> Models {
-        Models::from_list(Some(models.iter().map(|model| (*model).to_owned()).collect())).unwrap()
+        Models::from_list(Some(
+            models.iter().map(|model| (*model).to_owned()).collect(),
+        ))
+        .unwrap()
     }
 
     /// All records of tenant A's journal.
     pub async fn records(&self, which: usize) -> Vec<Value> {
-        let rows = self.tenant(which).await.journal().records(0, 1000).await.unwrap();
-        rows.iter().map(|row| serde_json::from_slice(&row.body).unwrap()).collect()
+        let rows = self
+            .tenant(which)
+            .await
+            .journal()
+            .records(0, 1000)
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| serde_json::from_slice(&row.body).unwrap())
+            .collect()
     }
 
     /// How tenant A's calls ended, once this many have: outcome and status.
     pub async fn settled(&self, calls: usize) -> Vec<(String, u64)> {
         let ends = self.settlements(calls).await;
-        ends.iter().map(|end| (end["outcome"].as_str().unwrap().to_owned(), end["status"].as_u64().unwrap())).collect()
+        ends.iter()
+            .map(|end| {
+                (
+                    end["outcome"].as_str().unwrap().to_owned(),
+                    end["status"].as_u64().unwrap(),
+                )
+            })
+            .collect()
     }
 
     /// The records of it.
     pub async fn settlements(&self, calls: usize) -> Vec<Value> {
         for _ in 0..500 {
             let records = self.records(0).await;
-            let ends: Vec<Value> = records.iter().filter_map(|record| find(record, "outcome")).cloned().collect();
+            let ends: Vec<Value> = records
+                .iter()
+                .filter_map(|record| find(record, "outcome"))
+                .cloned()
+                .collect();
             if ends.len() >= calls {
                 return ends;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        panic!("{calls} calls were never settled: {:?}", self.records(0).await);
+        panic!(
+            "{calls} calls were never settled: {:?}",
+            self.records(0).await
+        );
     }
 }
 

@@ -44,7 +44,8 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// A gateway with one upstream and these models: `m` (free), `priced`, `unpriced`, `hidden`, `emb`.
+    /// A gateway with a server as upstream and these models: `m` (free), `priced`, `unpriced`, `hidden`, `emb`,
+    /// `org/other:1` (by another path), `local` (a cell).
     pub async fn start(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Stand {
         Stand::with("", "", script).await
     }
@@ -53,6 +54,16 @@ impl Stand {
     pub async fn with(
         upstream: &str,
         limits: &str,
+        script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Stand {
+        Stand::arranged(upstream, limits, |_| {}, script).await
+    }
+
+    /// The same with a last hand on the checked configuration.
+    pub async fn arranged(
+        upstream: &str,
+        limits: &str,
+        arrange: impl FnOnce(&mut DataPlane),
         script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static,
     ) -> Stand {
         let fake = Fake::start(script).await;
@@ -73,6 +84,10 @@ impl Stand {
             name = "other"
             url = "{url}/other/v1"
             extra_fields = ["other_field"]
+            [[upstream]]
+            kind = "cell"
+            name = "cells"
+            model_file = "{key}"
             [[model]]
             name = "m"
             upstream = "main"
@@ -101,23 +116,51 @@ impl Stand {
             name = "org/other:1"
             upstream = "other"
             free = true
+            [[model]]
+            name = "local"
+            upstream = "cells"
+            free = true
             "#,
             // a test may name another place
-            main_url = if upstream.contains("url =") { String::new() } else { format!("url = \"{}\"", fake.url()) },
+            main_url = if upstream.contains("url =") {
+                String::new()
+            } else {
+                format!("url = \"{}\"", fake.url())
+            },
             url = fake.url(),
             key = key_file.path().display(),
         );
         let tables: Tables = toml::from_str(&text).unwrap();
-        let config = DataPlane::check(&tables.limits, &tables.upstream, &tables.model).unwrap();
+        let mut config = DataPlane::check(&tables.limits, &tables.upstream, &tables.model).unwrap();
+        arrange(&mut config);
         let listen = config.listen;
         let home = home::Home::build().await;
         let catalogue = policy::Catalogue::shipped().unwrap();
-        let gateway = Gateway::new(Arc::clone(&home.house), config, &catalogue, Timestamp::now()).unwrap();
+        let gateway = Gateway::new(
+            Arc::clone(&home.house),
+            config,
+            &catalogue,
+            Timestamp::now(),
+        )
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let served = tokio::spawn(listen::serve(listener, data_plane::router(gateway), listen, stop.clone()));
-        Stand { fake, address, a: home.a.clone(), b: home.b.clone(), home, stop, served }
+        let served = tokio::spawn(listen::serve(
+            listener,
+            data_plane::router(gateway),
+            listen,
+            stop.clone(),
+        ));
+        Stand {
+            fake,
+            address,
+            a: home.a.clone(),
+            b: home.b.clone(),
+            home,
+            stop,
+            served,
+        }
     }
 
     pub fn house(&self) -> &Arc<House> {
@@ -127,7 +170,13 @@ impl Stand {
     /// Sends a body with a key; the answer is still to come.
     pub async fn open(&self, key: &str, path: &str, body: &Value) -> Open {
         let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
-        Open::send(self.address, &format!("POST {path}"), &headers, body.to_string().as_bytes()).await
+        Open::send(
+            self.address,
+            &format!("POST {path}"),
+            &headers,
+            body.to_string().as_bytes(),
+        )
+        .await
     }
 
     /// Posts a body with A's key.
@@ -138,7 +187,10 @@ impl Stand {
     /// Gets a path with a key.
     pub async fn get(&self, key: &str, path: &str) -> Reply {
         let headers = format!("authorization: Bearer {key}\r\n");
-        Open::send(self.address, &format!("GET {path}"), &headers, b"").await.finish().await
+        Open::send(self.address, &format!("GET {path}"), &headers, b"")
+            .await
+            .finish()
+            .await
     }
 
     /// Stops the gateway and waits for its calls.

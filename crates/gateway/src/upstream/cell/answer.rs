@@ -4,8 +4,9 @@ use wire::{
     cell::{Done, FailureKind, Finish, Likelihood, Token, TokenLogprob},
     openai::{
         chat::{
-            AnswerFunction, AnswerMessage, AnswerToolCall, ChatChunk, ChatResponse, Choice, ChunkChoice, Delta,
-            FunctionDelta, LogprobToken, Logprobs, ToolCallDelta, ToolCallKind, TopLogprob,
+            AnswerFunction, AnswerMessage, AnswerToolCall, ChatChunk, ChatResponse, Choice,
+            ChunkChoice, Delta, FunctionDelta, LogprobToken, Logprobs, ToolCallDelta, ToolCallKind,
+            TopLogprob,
         },
         completions::{CompletionChoice, CompletionLogprobs, CompletionResponse, Likeliest},
         error::{self, ApiError},
@@ -27,17 +28,36 @@ pub(super) struct ChatMaker {
 
 impl ChatMaker {
     pub(super) fn new(created: i64, call_id: String) -> ChatMaker {
-        ChatMaker { created, call_id, tool_calls: 0 }
+        ChatMaker {
+            created,
+            call_id,
+            tool_calls: 0,
+        }
     }
 
     fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Usage>) -> ChatChunk {
-        ChatChunk { created: self.created, choices, usage, ..ChatChunk::default() }
+        ChatChunk {
+            created: self.created,
+            choices,
+            usage,
+            ..ChatChunk::default()
+        }
     }
 
     /// The piece that says who speaks.
     pub(super) fn first(&self) -> ChatChunk {
-        let delta = Delta { role: Some("assistant".to_owned()), content: Some(String::new()), ..Delta::default() };
-        self.chunk(vec![ChunkChoice { delta, ..ChunkChoice::default() }], None)
+        let delta = Delta {
+            role: Some("assistant".to_owned()),
+            content: Some(String::new()),
+            ..Delta::default()
+        };
+        self.chunk(
+            vec![ChunkChoice {
+                delta,
+                ..ChunkChoice::default()
+            }],
+            None,
+        )
     }
 
     /// A piece of the answer.
@@ -51,7 +71,10 @@ impl ChatMaker {
                     index,
                     id: Some(id),
                     r#type: Some(ToolCallKind::Function),
-                    function: Some(FunctionDelta { name: Some(call.name), arguments: Some(call.arguments) }),
+                    function: Some(FunctionDelta {
+                        name: Some(call.name),
+                        arguments: Some(call.arguments),
+                    }),
                     ..ToolCallDelta::default()
                 }
             })
@@ -62,23 +85,44 @@ impl ChatMaker {
             ..Delta::default()
         };
         let logprobs = logprobs(token.logprobs);
-        self.chunk(vec![ChunkChoice { delta, logprobs, ..ChunkChoice::default() }], None)
+        self.chunk(
+            vec![ChunkChoice {
+                delta,
+                logprobs,
+                ..ChunkChoice::default()
+            }],
+            None,
+        )
     }
 
     /// The pieces that end the answer.
     pub(super) fn last(&self, done: Done) -> [ChatChunk; 2] {
-        let choice = ChunkChoice { finish_reason: Some(finish(done.finish).to_owned()), ..ChunkChoice::default() };
-        [self.chunk(vec![choice], None), self.chunk(Vec::new(), Some(usage(done)))]
+        let choice = ChunkChoice {
+            finish_reason: Some(finish(done.finish).to_owned()),
+            ..ChunkChoice::default()
+        };
+        [
+            self.chunk(vec![choice], None),
+            self.chunk(Vec::new(), Some(usage(done))),
+        ]
     }
 
     /// The whole answer from all of its pieces.
     pub(super) fn whole(&mut self, gathered: Gathered) -> ChatResponse {
-        let Gathered { text, tool_calls, logprobs: chosen, done } = gathered;
+        let Gathered {
+            text,
+            tool_calls,
+            logprobs: chosen,
+            done,
+        } = gathered;
         let calls: Vec<AnswerToolCall> = tool_calls
             .into_iter()
             .map(|call| AnswerToolCall {
                 id: self.next_call().1,
-                function: Some(AnswerFunction { name: call.name, arguments: call.arguments }),
+                function: Some(AnswerFunction {
+                    name: call.name,
+                    arguments: call.arguments,
+                }),
                 ..AnswerToolCall::default()
             })
             .collect();
@@ -119,24 +163,45 @@ pub(super) struct CompletionMaker {
 
 impl CompletionMaker {
     pub(super) fn new(created: i64) -> CompletionMaker {
-        CompletionMaker { created, characters: 0 }
+        CompletionMaker {
+            created,
+            characters: 0,
+        }
     }
 
     fn response(&self, choices: Vec<CompletionChoice>, usage: Option<Usage>) -> CompletionResponse {
-        CompletionResponse { created: self.created, choices, usage, ..CompletionResponse::default() }
+        CompletionResponse {
+            created: self.created,
+            choices,
+            usage,
+            ..CompletionResponse::default()
+        }
     }
 
     /// A piece of the answer.
     pub(super) fn piece(&mut self, token: Token) -> CompletionResponse {
         let logprobs = self.logprobs(token.logprobs);
-        self.response(vec![CompletionChoice { text: token.text, logprobs, ..CompletionChoice::default() }], None)
+        self.response(
+            vec![CompletionChoice {
+                text: token.text,
+                logprobs,
+                ..CompletionChoice::default()
+            }],
+            None,
+        )
     }
 
     /// The pieces that end the answer.
     pub(super) fn last(&self, done: Done) -> [CompletionResponse; 2] {
         let finish_reason = Some(finish(done.finish).to_owned());
-        let choice = CompletionChoice { finish_reason, ..CompletionChoice::default() };
-        [self.response(vec![choice], None), self.response(Vec::new(), Some(usage(done)))]
+        let choice = CompletionChoice {
+            finish_reason,
+            ..CompletionChoice::default()
+        };
+        [
+            self.response(vec![choice], None),
+            self.response(Vec::new(), Some(usage(done))),
+        ]
     }
 
     /// The whole answer from all of its pieces.
@@ -161,7 +226,10 @@ impl CompletionMaker {
             self.characters += token.chars().count() as u64;
             all.tokens.push(token);
             all.token_logprobs.push(Some(one.chosen.logprob.into()));
-            let top = one.top.iter().map(|likely| (lossy(&likely.bytes), likely.logprob.into()));
+            let top = one
+                .top
+                .iter()
+                .map(|likely| (lossy(&likely.bytes), likely.logprob.into()));
             all.top_logprobs.push(Some(Likeliest(top.collect())));
         }
         Some(all)
@@ -187,7 +255,10 @@ fn logprobs(chosen: Vec<TokenLogprob>) -> Option<Logprobs> {
             top_logprobs: one.top.into_iter().map(top).collect(),
         })
         .collect();
-    (!content.is_empty()).then(|| Logprobs { content: Some(content), ..Logprobs::default() })
+    (!content.is_empty()).then(|| Logprobs {
+        content: Some(content),
+        ..Logprobs::default()
+    })
 }
 
 fn finish(finish: Finish) -> &'static str {
@@ -200,7 +271,10 @@ fn finish(finish: Finish) -> &'static str {
 }
 
 fn usage(done: Done) -> Usage {
-    let (prompt, completion) = (u64::from(done.prompt_tokens), u64::from(done.completion_tokens));
+    let (prompt, completion) = (
+        u64::from(done.prompt_tokens),
+        u64::from(done.completion_tokens),
+    );
     Usage {
         prompt_tokens: prompt,
         completion_tokens: Some(completion),
@@ -211,7 +285,7 @@ fn usage(done: Done) -> Usage {
 
 /// What a caller learns of a cell's failure.
 pub(super) fn failure(kind: FailureKind) -> Fault {
-    let refused = |code, message| Fault::Refused(ApiError::new(400, code, message));
+    let refused = |code, message| Fault::refused(ApiError::new(400, code, message));
     match kind {
         FailureKind::ContextLengthExceeded => refused(
             "context_length_exceeded",
@@ -229,7 +303,10 @@ pub(super) fn failure(kind: FailureKind) -> Fault {
             "invalid_value",
             "This model does not take this request: a value in it is out of its bounds.",
         ),
-        FailureKind::Busy => Fault::Refused(error::unavailable("This model is busy. Try again later.", Some(1))),
+        FailureKind::Busy => Fault::refused(error::unavailable(
+            "This model is busy. Try again later.",
+            Some(1),
+        )),
         FailureKind::UnsupportedModel | FailureKind::Internal => Fault::Broken,
     }
 }

@@ -56,7 +56,9 @@ impl Room {
                 return Ok(Arc::clone(&running.cell));
             }
             *inside = None;
-            let slot = slots.try_acquire_owned().map_err(|_| answer::failure(FailureKind::Busy))?;
+            let slot = slots
+                .try_acquire_owned()
+                .map_err(|_| answer::failure(FailureKind::Busy))?;
             let spec = CellSpec {
                 program: settings.program.clone(),
                 args: settings.args.clone(),
@@ -70,7 +72,11 @@ impl Room {
                 tracing::warn!(kind = error.kind().as_str(), "a cell did not start");
                 fault(error)
             })?;
-            *inside = Some(Running { cell: Arc::clone(&cell), used: Instant::now(), _slot: slot });
+            *inside = Some(Running {
+                cell: Arc::clone(&cell),
+                used: Instant::now(),
+                _slot: slot,
+            });
             tokio::spawn(stop_when_idle(Arc::downgrade(&room), settings.idle_stop));
             Ok(cell)
         });
