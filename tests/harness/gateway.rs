@@ -27,7 +27,7 @@ pub struct Gateway {
 }
 
 impl Home {
-    /// A home whose models `fake` (priced) and `free` lead to `upstream`, with these further lines of configuration.
+    /// A home whose models `fake` (priced), `free` and `vectors` (embeddings) lead to `upstream`, with these further lines of configuration.
     pub fn new(upstream: &str, further: &str) -> Home {
         Home::at(tempfile::tempdir().unwrap(), upstream, further)
     }
@@ -112,6 +112,10 @@ impl Gateway {
         Client::new(&self.control_plane, &self.operator_key)
     }
 
+    pub fn operator_key(&self) -> &str {
+        &self.operator_key
+    }
+
     pub fn caller(&self, key: &str) -> Client {
         Client::new(&self.data_plane, key)
     }
@@ -181,6 +185,12 @@ upstream = "fake"
 upstream_model = "fake"
 free = true
 max_output_tokens = 1000
+
+[[model]]
+name = "vectors"
+upstream = "fake"
+task = "embedding"
+free = true
 "#;
 
 /// One token, in or out, costs 1,000 nano-units: a call's price is its tokens.

@@ -37,15 +37,23 @@ pub(crate) enum Reach {
     Subject([u8; 16]),
 }
 
+impl Reach {
+    fn of(who: &Principal) -> Self {
+        who.subject.map_or(Self::Whole, |subject| Self::Subject(subject.stored))
+    }
+}
+
 impl Compartment {
-    pub(crate) fn new(tenant: Arc<Tenant>, reach: Reach) -> Self {
-        Self { tenant, reach }
+    /// For the gatehouse alone: `who` was proven to be of `tenant`.
+    pub(crate) fn new(tenant: Arc<Tenant>, who: &Principal) -> Self {
+        Self { tenant, reach: Reach::of(who) }
     }
 
     /// The tenant, if `who` was admitted to it and is still good: a handle that is held for long does not outlive the
     /// credential.
     pub(crate) fn tenant_of(&self, who: &Principal, now: Timestamp) -> Result<&Arc<Tenant>, Refused> {
-        if who.home != self.tenant.id || !self.tenant.still_admits(who, now) {
+        let came_together = who.home == self.tenant.id && Reach::of(who) == self.reach;
+        if !came_together || !self.tenant.still_admits(who, now) {
             return Err(Refused::Unauthorized);
         }
         if self.tenant.is_suspended() {
@@ -56,7 +64,7 @@ impl Compartment {
 
     fn tenant_with(&self, who: &Principal, needs: Right, now: Timestamp) -> Result<&Arc<Tenant>, Refused> {
         let tenant = self.tenant_of(who, now)?;
-        if who.scopes.allow(needs) && self.reach == Reach::Whole {
+        if who.scopes.allow(needs) {
             Ok(tenant)
         } else {
             Err(Refused::Forbidden { needs })
@@ -110,11 +118,13 @@ impl Compartment {
     }
 
     /// Mints a session token for one end user, for a credential with the scope `mint_sessions`. The token may infer and
-    /// nothing else, names no model that `who` may not name, and is dead the moment the key that minted it is.
+    /// nothing else, names no model that `who` may not name, and is dead the moment the key that minted it is. Minting
+    /// counts as a request of the key.
     ///
     /// # Errors
     ///
-    /// [`Refused::Forbidden`] without that scope; [`Refused::Invalid`] for a lifetime or a name out of bounds.
+    /// [`Refused::Forbidden`] without that scope; [`Refused::Invalid`] for a lifetime or a name out of bounds;
+    /// [`Refused::Limited`] above the rates; faults of the store.
     pub async fn mint_session(&self, who: &Principal, wish: MintSession, now: Timestamp) -> Result<MintedSession, Refused> {
         let tenant = self.tenant_with(who, Right::MintSessions, now)?;
         crate::administration::mint_session(tenant, who, wish, now).await

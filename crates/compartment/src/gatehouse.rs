@@ -3,7 +3,7 @@
 //! Who the caller's tenant is follows from the credential alone. No path, header or field names one.
 
 use crate::{
-    compartment::{Compartment, Reach},
+    compartment::Compartment,
     credential::{ApiKeyKind, CredentialError, Presented, PresentedJwt, PresentedKey, PresentedSession, Reason, SessionClaims},
     error::{AdmitError, Refused},
     house::House,
@@ -44,8 +44,7 @@ impl Gatehouse {
         if tenant.is_suspended() {
             return Err(Refused::TenantSuspended);
         }
-        let reach = who.subject.map_or(Reach::Whole, |subject| Reach::Subject(subject.stored));
-        Ok((Compartment::new(tenant, reach), who))
+        Ok((Compartment::new(tenant, &who), who))
     }
 
     /// One keyed hash and one comparison, whether there is such a key or not.

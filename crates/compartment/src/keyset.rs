@@ -106,6 +106,10 @@ impl DeploymentKeys {
         blind(&self.index, "tenant-name", &[name.as_bytes()])
     }
 
+    pub(crate) fn index_issuer(&self, issuer: &str) -> [u8; 32] {
+        blind(&self.index, "issuer", &[issuer.as_bytes()])
+    }
+
     pub(crate) fn index_claim_name(&self, issuer: &str, claim: &str) -> [u8; 32] {
         blind(&self.index, "tenant-claim-name", &[issuer.as_bytes(), claim.as_bytes()])
     }

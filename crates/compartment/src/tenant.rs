@@ -9,7 +9,7 @@ use crate::{
     house::{Counters, Directory},
     id::TenantId,
     issuers::{IssuerTable, Pinned},
-    journal::JournalKeys,
+    journal::{self, JournalKeys, SignedHead},
     keyset::TenantKeys,
     meter::{Ledger, Meter, RefusalLog},
     principal::{Principal, Shown},
@@ -43,6 +43,8 @@ pub(crate) struct Tenant {
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     suspended: AtomicBool,
     poisoned: AtomicBool,
+    /// Whether anything was written since the journal was signed in a round.
+    written: AtomicBool,
 }
 
 /// What a tenant shares with the house.
@@ -59,12 +61,12 @@ impl Tenant {
         id: TenantId,
         db: TenantDb,
         keys: TenantKeys,
-        journal: JournalKeys,
+        signer: JournalKeys,
         around: Surroundings,
         suspended: bool,
     ) -> Result<Self, Refused> {
         let (credentials, issuers, vault, tiers) = db.read_now(|connection| {
-            crate::journal::check(connection, &journal)?;
+            journal::check(connection, &signer)?;
             let live = store::keys::list_live(connection)?;
             let live = live.iter().map(|row| live_key(&keys, row)).collect::<Result<Vec<_>, Refused>>()?;
             let pinned = |(id, sealed): (_, Vec<u8>)| Ok((id, Pinned::open(&keys, &id, &sealed)?));
@@ -74,7 +76,7 @@ impl Tenant {
         Ok(Self {
             id,
             keys,
-            journal,
+            journal: signer,
             db: Arc::new(db),
             directory: around.directory,
             credentials: KeyTable::new(credentials),
@@ -89,6 +91,7 @@ impl Tenant {
             changing: Arc::default(),
             suspended: AtomicBool::new(suspended),
             poisoned: AtomicBool::new(false),
+            written: AtomicBool::new(true),
         })
     }
 
@@ -132,7 +135,24 @@ impl Tenant {
         &self,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Ticket<T>, StoreError> {
+        self.written.store(true, Ordering::Release);
         self.db.submit(write)
+    }
+
+    /// Queues signing the journal as it is. Never blocks.
+    pub(crate) fn sign(self: &Arc<Self>, now: Timestamp) -> Result<Ticket<Option<SignedHead>>, StoreError> {
+        let signer = Arc::clone(self);
+        self.db.submit(move |transaction| journal::checkpoint(transaction, &signer.journal, now))
+    }
+
+    /// Whether a round has anything to sign here; the next one has, only if something is written meanwhile.
+    pub(crate) fn take_written(&self) -> bool {
+        self.written.swap(false, Ordering::AcqRel)
+    }
+
+    /// What was taken was not signed: the next round tries again.
+    pub(crate) fn still_written(&self) {
+        self.written.store(true, Ordering::Release);
     }
 
     /// Writes rows and the record that says so, and waits until both survive a loss of power.

@@ -7,21 +7,20 @@ use crate::{Finding, Tree};
 const MANIFEST: &str = "fuzz/Cargo.toml";
 
 /// Parsers, by what they read, and the name of the target that feeds them.
-const PARSERS: [(&str, &str); 12] = [
+const PARSERS: [(&str, &str); 14] = [
     ("chat requests of callers", "chat_request"),
     ("completion requests of callers", "completion_request"),
     ("embedding requests of callers", "embedding_request"),
-    (
-        "answers of upstreams, whole and streamed",
-        "upstream_answer",
-    ),
+    ("answers of upstreams", "chat_response"),
+    ("streamed answers of upstreams", "chat_chunk"),
     ("event streams of upstreams", "sse"),
     ("frames of cells", "cell_frame"),
     ("credentials in headers", "credential"),
-    ("tokens of OIDC issuers", "oidc_token"),
+    ("tokens of OIDC issuers", "jwt"),
     ("limits and steward requests", "steward_request"),
     ("price catalogues", "catalogue"),
     ("exported journals", "journal_export"),
+    ("records, checkpoints and proofs of journals", "journal_parts"),
     ("model files", "gguf"),
 ];
 

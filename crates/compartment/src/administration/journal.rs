@@ -76,9 +76,7 @@ impl JournalView {
     ///
     /// Faults of the store.
     pub async fn checkpoint(&self, now: Timestamp) -> Result<Option<SignedCheckpoint>, Refused> {
-        let tenant = Arc::clone(&self.tenant);
-        let sign = move |transaction: &crate::store::Transaction<'_>| journal::checkpoint(transaction, &tenant.journal, now);
-        let ticket = self.tenant.submit(sign).map_err(|error| self.tenant.fault(error))?;
+        let ticket = self.tenant.sign(now).map_err(|error| self.tenant.fault(error))?;
         ticket.settled().await.map_err(|error| self.tenant.fault(error))?;
         let newest = self.tenant.read(|connection| records::checkpoint_within(connection, u64::MAX)).await?;
         Ok(newest.map(|(size, note)| self.signed(size, note)))

@@ -48,6 +48,7 @@ pub(crate) async fn mint_session(tenant: &Tenant, who: &Principal, wish: MintSes
     if wish.models != Models::All && !wish.models.within(&who.models) {
         return Err(Refused::BeyondReach { what: "a key cannot hand on a model that it may not name" });
     }
+    tenant.meter.take_request(who, now)?;
     let claims = SessionClaims::new(
         wish.subject,
         wish.session,

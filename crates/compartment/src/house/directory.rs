@@ -111,8 +111,13 @@ impl Directory {
     pub(crate) async fn forget_issuer(self: &Arc<Self>, tenant: TenantId, id: IssuerId, but: Option<&IssuerPin>) -> Result<(), Refused> {
         let but = but.map(|pin| self.place(pin).value);
         self.with(move |this| this.db.remove_claims(&tenant, &id, but.as_ref())).await?;
-        self.by_claim.lock().clear();
+        self.forget_claims();
         Ok(())
+    }
+
+    /// Forgets where claims lead: what led to a pin that is gone was remembered while it went.
+    pub(super) fn forget_claims(&self) {
+        self.by_claim.lock().clear();
     }
 
     fn place(&self, pin: &IssuerPin) -> ClaimPlace {

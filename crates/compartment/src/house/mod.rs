@@ -217,7 +217,13 @@ impl House {
         now: Timestamp,
     ) -> Result<Option<(Arc<Tenant>, IssuerId)>, Refused> {
         match self.directory.tenant_of_token(claims).await? {
-            Some((id, issuer)) => Ok(Some((self.tenant(id, now).await?, issuer))),
+            Some((id, issuer)) => {
+                let tenant = self.tenant(id, now).await?;
+                if tenant.issuers.get(&issuer).is_none() {
+                    self.directory.forget_claims();
+                }
+                Ok(Some((tenant, issuer)))
+            }
             None => Ok(None),
         }
     }

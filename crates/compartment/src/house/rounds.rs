@@ -3,10 +3,12 @@
 use super::House;
 use crate::{
     error::Refused,
-    journal::{self, SignedHead},
-    store::{Ticket, Transaction},
+    id::TenantId,
+    journal::SignedHead,
+    store::{StoreError, Ticket},
     tenant::Tenant,
 };
+use evidence::deployment::Head;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -14,9 +16,9 @@ use std::sync::Arc;
 const IDLE: SignedDuration = SignedDuration::from_mins(10);
 
 impl House {
-    /// One round: for every open tenant, one at a time, what was refused and counted goes to the journal and the journal
-    /// gets a signed checkpoint if it grew; the heads of all go into the deployment log; tenants that nobody used for ten
-    /// minutes are closed. To be called about once a second.
+    /// One round: what was refused and counted goes to the journals, every journal that grew gets a signed checkpoint,
+    /// the heads of all go into the deployment log, and tenants that nobody used for ten minutes are closed. To be called
+    /// about once a second.
     ///
     /// # Errors
     ///
@@ -27,14 +29,13 @@ impl House {
     }
 
     fn round(&self, now: Timestamp) -> Result<(), Refused> {
+        let open = self.registry.ids();
+        // All are queued before the first is waited for, so that their syncs overlap.
+        let visits: Vec<_> = open.iter().filter_map(|id| Visit::begin(self.registry.peek(id)?, now)).collect();
         let mut first = Ok(());
-        for id in self.registry.ids() {
-            if let Some(tenant) = self.registry.peek(&id) {
-                let visited = visit(&tenant, now).map(|signed| {
-                    self.heads.lock().extend(signed.map(|signed| (id, tenant.journal.head(&signed))));
-                });
-                first = first.and(visited);
-            }
+        for visit in visits {
+            let ended = visit.end().map(|head| self.heads.lock().extend(head));
+            first = first.and(ended);
         }
         first = first.and(self.log_heads(now));
         self.registry.close_unused(now, IDLE);
@@ -54,10 +55,27 @@ impl House {
     }
 }
 
-/// Counts go to the journal, and the journal is signed where it grew.
-fn visit(tenant: &Arc<Tenant>, now: Timestamp) -> Result<Option<SignedHead>, Refused> {
-    tenant.refusals.flush(tenant, now);
-    let signer = Arc::clone(tenant);
-    let sign = move |transaction: &Transaction<'_>| journal::checkpoint(transaction, &signer.journal, now);
-    tenant.submit(sign).and_then(Ticket::wait).map_err(|error| tenant.fault(error))
+/// One tenant's part of a round.
+struct Visit {
+    tenant: Arc<Tenant>,
+    signing: Result<Ticket<Option<SignedHead>>, StoreError>,
+}
+
+impl Visit {
+    /// `None` where nothing was written since the last round.
+    fn begin(tenant: Arc<Tenant>, now: Timestamp) -> Option<Self> {
+        tenant.refusals.flush(&tenant, now);
+        tenant.take_written().then(|| {
+            let signing = tenant.sign(now);
+            Self { tenant, signing }
+        })
+    }
+
+    fn end(self) -> Result<Option<(TenantId, Head)>, Refused> {
+        let signed = self.signing.and_then(Ticket::wait).map_err(|error| {
+            self.tenant.still_written();
+            self.tenant.fault(error)
+        })?;
+        Ok(signed.map(|signed| (self.tenant.id, self.tenant.journal.head(&signed))))
+    }
 }

@@ -134,6 +134,13 @@ impl Meter {
         Err(Refused::Overloaded)
     }
 
+    /// Takes one request from the rates of tenant and credential, for what is no call and costs a record all the same.
+    pub(crate) fn take_request(&self, who: &Principal, now: Timestamp) -> Result<(), Refused> {
+        let mut limits = self.limits.read().effective.effective(Some(&who.credential()), None, "");
+        limits.retain(|(scope, _)| !matches!(scope, Scope::Model(_)));
+        Ok(self.counts.lock().rates.take(Counted::Requests, &limits, 1, now)?)
+    }
+
     /// Money, slot and tokens under one lock: nobody sees one without the others.
     fn reserve(&self, asked: &ReserveAsk<'_>, ask: &Ask<'_>, now: Timestamp) -> Result<Reserved, Refused> {
         let counts = &mut *self.counts.lock();

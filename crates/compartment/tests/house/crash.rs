@@ -7,7 +7,6 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
 };
 
 const FOLDER: &str = "COFFERDAM_TEST_CRASH_FOLDER";
@@ -111,5 +110,4 @@ async fn a_process_that_is_killed_has_spent_no_more_than_its_budget_and_lost_no_
         .await
         .unwrap();
     assert!(usage.total.cost <= budget && usage.total.cost.get() >= total);
-    assert_eq!(Arc::strong_count(&house) > 0, !sent.is_empty());
 }

@@ -2,7 +2,8 @@
 
 use crate::support::{Site, at, mint, now, rights, wish};
 use compartment::{ApiKeyId, CallId, IssuerId, MintSession, Models, Refused, administration::ChangeKey};
-use policy::Right;
+use policy::{Limits, Right};
+use std::num::NonZeroU32;
 
 /// Every credential that is not good gets the same answer.
 #[tokio::test]
@@ -112,6 +113,15 @@ async fn a_principal_is_worth_nothing_at_another_compartment() {
     assert!(!home.may_use(&stranger, "small"));
     let minted = home.mint_session(&stranger, session("eve"), now()).await;
     assert_eq!(minted.unwrap_err(), Refused::Unauthorized);
+
+    // Nor does an end user's principal widen to its tenant's handle, or the tenant's narrow to an end user's.
+    let (whole, key) = site.admit(&a.token).await.unwrap();
+    let token = whole.mint_session(&key, session("alice"), now()).await.unwrap().token;
+    let (narrow, bound) = site.admit(token.expose()).await.unwrap();
+    let ask = || crate::support::ask(1, 1);
+    assert_eq!(whole.permit(&bound, ask(), now()).await.unwrap_err(), Refused::Unauthorized);
+    assert_eq!(narrow.permit(&key, ask(), now()).await.unwrap_err(), Refused::Unauthorized);
+    assert_eq!(narrow.steward(&key, now()).unwrap_err(), Refused::Unauthorized);
 }
 
 #[tokio::test]
@@ -189,6 +199,19 @@ async fn a_suspended_tenant_is_told_so_only_with_a_good_credential() {
     assert_eq!(site.admit(&token).await.unwrap_err(), Refused::TenantSuspended);
     site.operator.resume(&id, now()).await.unwrap();
     assert!(site.admit(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn minting_sessions_without_end_is_limited_like_calls() {
+    let site = Site::new();
+    let tenant = site.tenant("one").await;
+    let limits = Limits { requests_per_minute: NonZeroU32::new(3), ..Limits::NONE };
+    tenant.admin.limits().set(crate::support::tenant_limits(limits), now()).await.unwrap();
+    let (home, who) = site.admit(&tenant.token).await.unwrap();
+    for _ in 0..3 {
+        home.mint_session(&who, session("alice"), now()).await.unwrap();
+    }
+    assert_eq!(home.mint_session(&who, session("alice"), now()).await.unwrap_err().status(), 429);
 }
 
 fn session(subject: &str) -> MintSession {

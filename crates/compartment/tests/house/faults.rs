@@ -1,7 +1,8 @@
 //! What fails refuses, hurts nobody else, and recovers.
 
-use crate::support::{Site, ask, completed, now};
+use crate::support::{Site, ask, completed, money, now, sent, tenant_limits, verified};
 use compartment::Refused;
+use policy::Limits;
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -26,6 +27,41 @@ async fn without_the_key_service_closed_tenants_are_refused_open_ones_go_on_and_
     // The creation that failed can be repeated.
     assert!(site.operator.create_tenant("new", now()).await.unwrap().1);
     assert!(site.house.health().await.keys);
+}
+
+/// Somebody else holds the file: every write fails, as on a full disk.
+#[tokio::test]
+async fn a_store_that_cannot_record_refuses_keeps_what_is_owed_and_recovers() {
+    let site = Site::new();
+    let (tenant, neighbour) = (site.tenant("one").await, site.tenant("two").await);
+    let limits = tenant_limits(Limits { money_total: Some(money("0.060")), ..Limits::NONE });
+    tenant.admin.limits().set(limits, now()).await.unwrap();
+    let (home, who) = site.admit(&tenant.token).await.unwrap();
+    let mut permit = home.permit(&who, ask(10, 20), now()).await.unwrap();
+    let id = *permit.call_id();
+    sent(&mut permit);
+
+    let file = site.data().join("tenants").join(tenant.id.to_string()).join("store.db");
+    let held = rusqlite::Connection::open(file).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let _ = permit.settle(completed(10, 20));
+    let refused = home.permit(&who, ask(10, 20), now()).await.unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (503, "store_unavailable"));
+    assert_eq!(site.house.stats().settlements_waiting, 2);
+    // The neighbour goes on.
+    let (others, other) = site.admit(&neighbour.token).await.unwrap();
+    let _ = others.permit(&other, ask(10, 20), now()).await.unwrap().settle(completed(1, 1));
+
+    held.execute_batch("ROLLBACK").unwrap();
+    site.house.settled().await;
+    assert!(home.calls().get(&id).await.unwrap().unwrap().end.is_some());
+    // One call was charged; what the refused one held is free again.
+    let again = home.permit(&who, ask(10, 20), now()).await.unwrap();
+    assert_eq!(again.max_output(), 20);
+    let _ = again.settle(completed(10, 20));
+    site.house.settled().await;
+    let report = verified(&tenant.admin).await;
+    assert_eq!((report.open_calls, report.over_reservation), (0, 0));
 }
 
 #[tokio::test]
