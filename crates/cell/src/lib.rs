@@ -1,4 +1,4 @@
-//! One tenant's inference process, and the handle to it (DESIGN §13).
+//! One tenant's inference process, and the handle to it.
 //!
 //! [`Cell::start`] runs a second process of the same program, whose hidden command calls [`serve`]. The two talk over a
 //! socketpair that is the child's standard input, in [`wire::cell`] frames; the child gets no environment, no

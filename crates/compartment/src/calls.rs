@@ -1,8 +1,8 @@
 //! The calls that a handle reaches.
 
 use crate::{compartment::Reach, error::Refused, id::CallId, store, tenant::Tenant};
-use jiff::Timestamp;
 use evidence::{Basis, Outcome};
+use jiff::Timestamp;
 use policy::Nanos;
 use std::{fmt, sync::Arc};
 
@@ -71,8 +71,13 @@ impl<'a> Calls<'a> {
     /// Faults of the store.
     pub async fn get(&self, id: &CallId) -> Result<Option<CallFacts>, Refused> {
         let id = *id;
-        let row = self.tenant.read(move |connection| store::calls::get(connection, &id)).await?;
-        Ok(row.filter(|row| self.reaches(row.subject.as_ref())).map(CallFacts::from))
+        let row = self
+            .tenant
+            .read(move |connection| store::calls::get(connection, &id))
+            .await?;
+        Ok(row
+            .filter(|row| self.reaches(row.subject.as_ref()))
+            .map(CallFacts::from))
     }
 
     fn reaches(&self, subject: Option<&[u8; 16]>) -> bool {

@@ -39,19 +39,27 @@ pub(crate) enum Reach {
 
 impl Reach {
     fn of(who: &Principal) -> Self {
-        who.subject.map_or(Self::Whole, |subject| Self::Subject(subject.stored))
+        who.subject
+            .map_or(Self::Whole, |subject| Self::Subject(subject.stored))
     }
 }
 
 impl Compartment {
     /// For the gatehouse alone: `who` was proven to be of `tenant`.
     pub(crate) fn new(tenant: Arc<Tenant>, who: &Principal) -> Self {
-        Self { tenant, reach: Reach::of(who) }
+        Self {
+            tenant,
+            reach: Reach::of(who),
+        }
     }
 
     /// The tenant, if `who` was admitted to it and is still good: a handle that is held for long does not outlive the
     /// credential.
-    pub(crate) fn tenant_of(&self, who: &Principal, now: Timestamp) -> Result<&Arc<Tenant>, Refused> {
+    pub(crate) fn tenant_of(
+        &self,
+        who: &Principal,
+        now: Timestamp,
+    ) -> Result<&Arc<Tenant>, Refused> {
         let came_together = who.home == self.tenant.id && Reach::of(who) == self.reach;
         if !came_together || !self.tenant.still_admits(who, now) {
             return Err(Refused::Unauthorized);
@@ -62,7 +70,12 @@ impl Compartment {
         Ok(&self.tenant)
     }
 
-    fn tenant_with(&self, who: &Principal, needs: Right, now: Timestamp) -> Result<&Arc<Tenant>, Refused> {
+    fn tenant_with(
+        &self,
+        who: &Principal,
+        needs: Right,
+        now: Timestamp,
+    ) -> Result<&Arc<Tenant>, Refused> {
         let tenant = self.tenant_of(who, now)?;
         if who.scopes.allow(needs) {
             Ok(tenant)
@@ -125,7 +138,12 @@ impl Compartment {
     ///
     /// [`Refused::Forbidden`] without that scope; [`Refused::Invalid`] for a lifetime or a name out of bounds;
     /// [`Refused::Limited`] above the rates; faults of the store.
-    pub async fn mint_session(&self, who: &Principal, wish: MintSession, now: Timestamp) -> Result<MintedSession, Refused> {
+    pub async fn mint_session(
+        &self,
+        who: &Principal,
+        wish: MintSession,
+        now: Timestamp,
+    ) -> Result<MintedSession, Refused> {
         let tenant = self.tenant_with(who, Right::MintSessions, now)?;
         crate::administration::mint_session(tenant, who, wish, now).await
     }
@@ -148,7 +166,10 @@ pub(crate) struct Residents(parking_lot::Mutex<HashMap<TypeId, Arc<dyn Any + Sen
 impl Residents {
     fn get<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let mut residents = self.0.lock();
-        if let Some(Ok(found)) = residents.get(&TypeId::of::<T>()).map(|any| Arc::downcast(Arc::clone(any))) {
+        if let Some(Ok(found)) = residents
+            .get(&TypeId::of::<T>())
+            .map(|any| Arc::downcast(Arc::clone(any)))
+        {
             return found;
         }
         let made = Arc::new(make());

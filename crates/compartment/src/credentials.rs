@@ -26,7 +26,11 @@ pub(crate) struct KeyTable(RwLock<HashMap<ApiKeyId, Arc<LiveKey>>>);
 
 impl KeyTable {
     pub(crate) fn new(all: impl IntoIterator<Item = (ApiKeyId, LiveKey)>) -> Self {
-        Self(RwLock::new(all.into_iter().map(|(id, key)| (id, Arc::new(key))).collect()))
+        Self(RwLock::new(
+            all.into_iter()
+                .map(|(id, key)| (id, Arc::new(key)))
+                .collect(),
+        ))
     }
 
     pub(crate) fn len(&self) -> usize {

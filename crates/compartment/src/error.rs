@@ -9,7 +9,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Refused {
     /// The credential is unknown, wrong, expired or revoked; which of these it is stays here.
-    #[error("incorrect API key provided; nothing was done; use a key that is valid for this deployment")]
+    #[error(
+        "incorrect API key provided; nothing was done; use a key that is valid for this deployment"
+    )]
     Unauthorized,
     /// The credential is good and the operator has suspended its tenant.
     #[error("this account is suspended; nothing was done; ask whoever runs this deployment")]
@@ -33,7 +35,9 @@ pub enum Refused {
         what: &'static str,
     },
     /// The model does not exist or the credential's allow-list does not have it.
-    #[error("the model does not exist or you do not have access to it; nothing was sent; list the models to see which are yours")]
+    #[error(
+        "the model does not exist or you do not have access to it; nothing was sent; list the models to see which are yours"
+    )]
     ModelNotFound,
     /// A value in the request cannot be.
     #[error("{message}")]
@@ -56,7 +60,9 @@ pub enum Refused {
     #[error("the store cannot record at the moment; nothing was sent; try again later")]
     StoreUnavailable,
     /// The tenant's keys cannot be opened. It is tried again with the next call.
-    #[error("the key service cannot open this tenant's keys at the moment; nothing was sent; try again later")]
+    #[error(
+        "the key service cannot open this tenant's keys at the moment; nothing was sent; try again later"
+    )]
     KeyServiceUnavailable,
     /// A bound of the deployment is reached: tenants open at once, work queued for the disk.
     #[error("too much at once; nothing was sent; try again in a moment")]
@@ -211,24 +217,34 @@ fn limited_status(code: RefusalCode) -> u16 {
 #[non_exhaustive]
 pub enum HouseError {
     /// Another process has the data folder open.
-    #[error("the data folder is in use by another process; nothing was opened; stop that process or choose another data_dir")]
+    #[error(
+        "the data folder is in use by another process; nothing was opened; stop that process or choose another data_dir"
+    )]
     InUse,
     /// There is no deployment in the folder.
     #[error("the data folder holds no deployment; nothing was opened; run `init` first")]
     NotInitialised,
     /// Keyring and data share a folder, so that a copy of one would be a copy of both.
-    #[error("keyring_dir is inside data_dir or the same folder; nothing was opened; keep the keys apart from the data")]
+    #[error(
+        "keyring_dir is inside data_dir or the same folder; nothing was opened; keep the keys apart from the data"
+    )]
     KeyringInsideData,
     /// A folder or file cannot be used.
-    #[error("the data folder cannot be used ({0}); nothing was opened; check that it exists and is writable by this user")]
+    #[error(
+        "the data folder cannot be used ({0}); nothing was opened; check that it exists and is writable by this user"
+    )]
     Folder(#[from] std::io::Error),
     /// The key provider failed.
     #[error("the key provider failed ({0}); nothing was opened; check its configuration")]
     Keys(#[from] crate::keys::KeyError),
     /// The store failed.
-    #[error("the store failed ({0}); nothing was opened; check the disk and the permissions of data_dir")]
+    #[error(
+        "the store failed ({0}); nothing was opened; check the disk and the permissions of data_dir"
+    )]
     Store(#[from] crate::store::StoreError),
     /// The deployment's own keys do not open its data.
-    #[error("the deployment's keys do not fit its data; nothing was opened; check that keyring_dir belongs to data_dir")]
+    #[error(
+        "the deployment's keys do not fit its data; nothing was opened; check that keyring_dir belongs to data_dir"
+    )]
     KeysDoNotFit,
 }

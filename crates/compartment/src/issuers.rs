@@ -1,6 +1,9 @@
 //! The pinned token issuers of an open tenant.
 
-use crate::{credential::IssuerPin, error::Refused, id::IssuerId, keyset::TenantKeys, principal::Models, seal::Kind};
+use crate::{
+    credential::IssuerPin, error::Refused, id::IssuerId, keyset::TenantKeys, principal::Models,
+    seal::Kind,
+};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,7 +25,10 @@ struct Content {
 
 impl Pinned {
     pub(crate) fn seal(&self, keys: &TenantKeys, id: &IssuerId) -> Result<Vec<u8>, Refused> {
-        let content = Content { pin: self.pin.clone(), models: self.models.list() };
+        let content = Content {
+            pin: self.pin.clone(),
+            models: self.models.list(),
+        };
         let plain = serde_json::to_vec(&content).map_err(|_| Refused::Internal)?;
         Ok(keys.seal(Kind::Issuer, id.as_bytes(), SEALED_VERSION, &plain)?)
     }
@@ -30,7 +36,10 @@ impl Pinned {
     pub(crate) fn open(keys: &TenantKeys, id: &IssuerId, sealed: &[u8]) -> Result<Self, Refused> {
         let plain = keys.open(Kind::Issuer, id.as_bytes(), SEALED_VERSION, sealed)?;
         let content: Content = serde_json::from_slice(&plain).map_err(|_| Refused::Internal)?;
-        Ok(Self { pin: content.pin, models: Models::from_list(content.models)? })
+        Ok(Self {
+            pin: content.pin,
+            models: Models::from_list(content.models)?,
+        })
     }
 }
 
@@ -40,7 +49,11 @@ pub(crate) struct IssuerTable(RwLock<BTreeMap<IssuerId, Arc<Pinned>>>);
 
 impl IssuerTable {
     pub(crate) fn new(all: impl IntoIterator<Item = (IssuerId, Pinned)>) -> Self {
-        Self(RwLock::new(all.into_iter().map(|(id, pinned)| (id, Arc::new(pinned))).collect()))
+        Self(RwLock::new(
+            all.into_iter()
+                .map(|(id, pinned)| (id, Arc::new(pinned)))
+                .collect(),
+        ))
     }
 
     pub(crate) fn get(&self, id: &IssuerId) -> Option<Arc<Pinned>> {
@@ -48,7 +61,11 @@ impl IssuerTable {
     }
 
     pub(crate) fn all(&self) -> Vec<(IssuerId, Arc<Pinned>)> {
-        self.0.read().iter().map(|(id, pinned)| (*id, Arc::clone(pinned))).collect()
+        self.0
+            .read()
+            .iter()
+            .map(|(id, pinned)| (*id, Arc::clone(pinned)))
+            .collect()
     }
 
     pub(crate) fn put(&self, id: IssuerId, pinned: Pinned) {

@@ -37,11 +37,23 @@ impl TenantKeys {
         }
     }
 
-    pub(crate) fn seal(&self, kind: Kind, name: &[u8], version: u64, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn seal(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        version: u64,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         self.sealer.seal(kind, name, version, plain)
     }
 
-    pub(crate) fn open(&self, kind: Kind, name: &[u8], version: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    pub(crate) fn open(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        version: u64,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.sealer.open(kind, name, version, sealed)
     }
 
@@ -72,7 +84,12 @@ impl TenantKeys {
     }
 
     /// A field for an upstream, see [`side_channel_token`].
-    pub(crate) fn upstream_field(&self, label: &str, upstream: &str, caller: Option<&str>) -> String {
+    pub(crate) fn upstream_field(
+        &self,
+        label: &str,
+        upstream: &str,
+        caller: Option<&str>,
+    ) -> String {
         side_channel_token(&self.salt, label, upstream, SALT_EPOCH, caller)
     }
 }
@@ -94,11 +111,14 @@ impl DeploymentKeys {
     }
 
     pub(crate) fn seal_name(&self, tenant: &TenantId, name: &str) -> Result<Vec<u8>, SealError> {
-        self.sealer.seal(Kind::TenantName, tenant.as_bytes(), 1, name.as_bytes())
+        self.sealer
+            .seal(Kind::TenantName, tenant.as_bytes(), 1, name.as_bytes())
     }
 
     pub(crate) fn open_name(&self, tenant: &TenantId, sealed: &[u8]) -> Result<String, SealError> {
-        let plain = self.sealer.open(Kind::TenantName, tenant.as_bytes(), 1, sealed)?;
+        let plain = self
+            .sealer
+            .open(Kind::TenantName, tenant.as_bytes(), 1, sealed)?;
         String::from_utf8(plain.to_vec()).map_err(|_| SealError::DoesNotOpen)
     }
 
@@ -111,10 +131,18 @@ impl DeploymentKeys {
     }
 
     pub(crate) fn index_claim_name(&self, issuer: &str, claim: &str) -> [u8; 32] {
-        blind(&self.index, "tenant-claim-name", &[issuer.as_bytes(), claim.as_bytes()])
+        blind(
+            &self.index,
+            "tenant-claim-name",
+            &[issuer.as_bytes(), claim.as_bytes()],
+        )
     }
 
     pub(crate) fn index_claim(&self, issuer: &str, claim: &str, value: &str) -> [u8; 32] {
-        blind(&self.index, "tenant-claim", &[issuer.as_bytes(), claim.as_bytes(), value.as_bytes()])
+        blind(
+            &self.index,
+            "tenant-claim",
+            &[issuer.as_bytes(), claim.as_bytes(), value.as_bytes()],
+        )
     }
 }

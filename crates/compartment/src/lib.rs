@@ -51,4 +51,6 @@ pub use house::{Health, House, HouseConfig, HouseStats};
 pub use id::{ApiKeyId, CallId, IssuerId, TenantId};
 pub use permit::{Ask, Ended, Outcome, Permit, Route, Settled};
 pub use principal::{CredentialKind, MAX_MODEL_BYTES, MAX_MODELS, Models, Principal};
-pub use vault::{MAX_UPSTREAM_CREDENTIAL_BYTES, MAX_UPSTREAM_CREDENTIALS, UpstreamCredential, Vault};
+pub use vault::{
+    MAX_UPSTREAM_CREDENTIAL_BYTES, MAX_UPSTREAM_CREDENTIALS, UpstreamCredential, Vault,
+};

@@ -110,9 +110,17 @@ fn derive(home: &Tenant, who: &Principal, ask: &Ask<'_>) -> Derived {
     let subject = who.subject.map(|subject| hex::encode(subject.stored));
     let end_user = subject.as_deref().or(ask.facts.caller_identity);
     Derived {
-        cache_salt: home.keys.upstream_field("cache-salt", ask.upstream, ask.caller_cache_key),
-        prompt_cache_key: home.keys.upstream_field("prompt-cache-key", ask.upstream, ask.caller_cache_key),
-        safety_identifier: home.keys.upstream_field("safety-identifier", ask.upstream, end_user),
+        cache_salt: home
+            .keys
+            .upstream_field("cache-salt", ask.upstream, ask.caller_cache_key),
+        prompt_cache_key: home.keys.upstream_field(
+            "prompt-cache-key",
+            ask.upstream,
+            ask.caller_cache_key,
+        ),
+        safety_identifier: home
+            .keys
+            .upstream_field("safety-identifier", ask.upstream, end_user),
     }
 }
 
@@ -158,7 +166,12 @@ impl Compartment {
     /// # Errors
     ///
     /// Whatever stands in the way first. Nothing was sent, and the refusal is in the journal.
-    pub async fn permit(&self, who: &Principal, ask: Ask<'_>, now: Timestamp) -> Result<Permit, Refused> {
+    pub async fn permit(
+        &self,
+        who: &Principal,
+        ask: Ask<'_>,
+        now: Timestamp,
+    ) -> Result<Permit, Refused> {
         let home = self.tenant_of(who, now)?;
         let call = CallId::mint(now)?;
         let intent = Intent::new(home, call, who, &ask, now);
@@ -176,7 +189,13 @@ impl Compartment {
 }
 
 impl Permit {
-    fn holding(home: &Arc<Tenant>, call: CallId, held: Held, derived: Derived, now: Timestamp) -> Self {
+    fn holding(
+        home: &Arc<Tenant>,
+        call: CallId,
+        held: Held,
+        derived: Derived,
+        now: Timestamp,
+    ) -> Self {
         home.counters.permit_opened();
         Self {
             home: Arc::clone(home),
@@ -195,7 +214,10 @@ impl Permit {
     async fn record(&mut self, intent: Intent) -> Result<(), Refused> {
         let held = self.held.as_ref().ok_or(Refused::Internal)?;
         let ticket = self.intent.insert(intent.submit(&self.home, held)?);
-        ticket.recorded().await.map_err(|error| self.home.fault(error))
+        ticket
+            .recorded()
+            .await
+            .map_err(|error| self.home.fault(error))
     }
 
     /// The call's id, minted here: what the client gets to see and what records show.
@@ -218,7 +240,10 @@ impl Permit {
     /// [`Refused::StoreUnavailable`] where the disk refused: the answer must not go out.
     pub async fn durable(&mut self) -> Result<(), Refused> {
         match &mut self.intent {
-            Some(ticket) => ticket.durable().await.map_err(|error| self.home.fault(error)),
+            Some(ticket) => ticket
+                .durable()
+                .await
+                .map_err(|error| self.home.fault(error)),
             None => Err(Refused::Internal),
         }
     }
@@ -248,14 +273,18 @@ impl Permit {
     /// are cut makes no difference. The bytes are not kept.
     pub fn commit_answer(&mut self, bytes: &[u8]) {
         self.answer
-            .get_or_insert_with(|| Committer::new(&self.home.keys.commitment_salt(&self.call), ANSWER_LABEL))
+            .get_or_insert_with(|| {
+                Committer::new(&self.home.keys.commitment_salt(&self.call), ANSWER_LABEL)
+            })
             .update(bytes);
     }
 
     /// Whether the upstream has certainly produced more than was reserved, so that the stream must be cut.
     #[must_use]
     pub fn exceeded(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| self.observed.exceeds(held))
+        self.held
+            .as_ref()
+            .is_some_and(|held| self.observed.exceeds(held))
     }
 
     /// Ends the call: bills it, gives the rest back, and records both. Returns at once; the record is on its way and

@@ -45,9 +45,13 @@ impl Models {
     pub fn and(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::All, one) | (one, Self::All) => one.clone(),
-            (Self::Only(these), Self::Only(those)) => {
-                Self::Only(these.iter().filter(|name| those.contains(name)).cloned().collect())
-            }
+            (Self::Only(these), Self::Only(those)) => Self::Only(
+                these
+                    .iter()
+                    .filter(|name| those.contains(name))
+                    .cloned()
+                    .collect(),
+            ),
         }
     }
 

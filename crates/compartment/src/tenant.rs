@@ -68,10 +68,21 @@ impl Tenant {
         let (credentials, issuers, vault, tiers) = db.read_now(|connection| {
             journal::check(connection, &signer)?;
             let live = store::keys::list_live(connection)?;
-            let live = live.iter().map(|row| live_key(&keys, row)).collect::<Result<Vec<_>, Refused>>()?;
+            let live = live
+                .iter()
+                .map(|row| live_key(&keys, row))
+                .collect::<Result<Vec<_>, Refused>>()?;
             let pinned = |(id, sealed): (_, Vec<u8>)| Ok((id, Pinned::open(&keys, &id, &sealed)?));
-            let issuers = store::issuers::list(connection)?.into_iter().map(pinned).collect::<Result<Vec<_>, Refused>>()?;
-            Ok::<_, Refused>((live, issuers, store::vault::list(connection)?, stored_limits(connection, &keys)?))
+            let issuers = store::issuers::list(connection)?
+                .into_iter()
+                .map(pinned)
+                .collect::<Result<Vec<_>, Refused>>()?;
+            Ok::<_, Refused>((
+                live,
+                issuers,
+                store::vault::list(connection)?,
+                stored_limits(connection, &keys)?,
+            ))
         })?;
         Ok(Self {
             id,
@@ -113,9 +124,10 @@ impl Tenant {
         let in_time = who.expires.is_none_or(|expires| now < expires);
         in_time
             && match &who.shown {
-                Shown::Key(key) | Shown::Session { minted_by: key } => {
-                    self.credentials.get(key).is_some_and(|live| live.is_valid(now))
-                }
+                Shown::Key(key) | Shown::Session { minted_by: key } => self
+                    .credentials
+                    .get(key)
+                    .is_some_and(|live| live.is_valid(now)),
                 Shown::Issuer(issuer) => self.issuers.get(issuer).is_some(),
             }
     }
@@ -127,7 +139,8 @@ impl Tenant {
     ) -> Result<T, Refused> {
         let db = Arc::clone(&self.db);
         let done = tokio::task::spawn_blocking(move || db.read_now(read)).await;
-        done.map_err(|_| Refused::Internal)?.map_err(|error| self.fault(error))
+        done.map_err(|_| Refused::Internal)?
+            .map_err(|error| self.fault(error))
     }
 
     /// Queues a write. Never blocks.
@@ -140,9 +153,13 @@ impl Tenant {
     }
 
     /// Queues signing the journal as it is. Never blocks.
-    pub(crate) fn sign(self: &Arc<Self>, now: Timestamp) -> Result<Ticket<Option<SignedHead>>, StoreError> {
+    pub(crate) fn sign(
+        self: &Arc<Self>,
+        now: Timestamp,
+    ) -> Result<Ticket<Option<SignedHead>>, StoreError> {
         let signer = Arc::clone(self);
-        self.db.submit(move |transaction| journal::checkpoint(transaction, &signer.journal, now))
+        self.db
+            .submit(move |transaction| journal::checkpoint(transaction, &signer.journal, now))
     }
 
     /// Whether a round has anything to sign here; the next one has, only if something is written meanwhile.

@@ -26,8 +26,15 @@ impl<'a> Vault<'a> {
     /// # Errors
     ///
     /// [`Refused::Internal`] where it does not open. The call must not go out with any other credential then.
-    pub fn upstream_credential(&self, upstream: &str) -> Result<Option<UpstreamCredential>, Refused> {
-        let Some(sealed) = self.tenant.vault.get(&VaultTable::place(&self.tenant.keys, upstream)) else {
+    pub fn upstream_credential(
+        &self,
+        upstream: &str,
+    ) -> Result<Option<UpstreamCredential>, Refused> {
+        let Some(sealed) = self
+            .tenant
+            .vault
+            .get(&VaultTable::place(&self.tenant.keys, upstream))
+        else {
             return Ok(None);
         };
         let content = sealed.open(&self.tenant.keys)?;
@@ -89,15 +96,28 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    pub(crate) fn seal(keys: &TenantKeys, content: &Content, version: u64) -> Result<Self, Refused> {
+    pub(crate) fn seal(
+        keys: &TenantKeys,
+        content: &Content,
+        version: u64,
+    ) -> Result<Self, Refused> {
         let place = VaultTable::place(keys, &content.upstream);
         let plain = Zeroizing::new(serde_json::to_vec(content).map_err(|_| Refused::Internal)?);
         let sealed = keys.seal(Kind::UpstreamCredential, &place, version, &plain)?;
-        Ok(Self { place, version, sealed })
+        Ok(Self {
+            place,
+            version,
+            sealed,
+        })
     }
 
     pub(crate) fn open(&self, keys: &TenantKeys) -> Result<Content, Refused> {
-        let plain = keys.open(Kind::UpstreamCredential, &self.place, self.version, &self.sealed)?;
+        let plain = keys.open(
+            Kind::UpstreamCredential,
+            &self.place,
+            self.version,
+            &self.sealed,
+        )?;
         serde_json::from_slice(&plain).map_err(|_| Refused::Internal)
     }
 }
@@ -108,7 +128,12 @@ pub(crate) struct VaultTable(RwLock<BTreeMap<[u8; 32], Arc<Sealed>>>);
 
 impl VaultTable {
     pub(crate) fn new(sealed: impl IntoIterator<Item = Sealed>) -> Self {
-        Self(RwLock::new(sealed.into_iter().map(|one| (one.place, Arc::new(one))).collect()))
+        Self(RwLock::new(
+            sealed
+                .into_iter()
+                .map(|one| (one.place, Arc::new(one)))
+                .collect(),
+        ))
     }
 
     pub(crate) fn place(keys: &TenantKeys, upstream: &str) -> [u8; 32] {

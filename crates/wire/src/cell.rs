@@ -1,4 +1,4 @@
-//! Frames between the gateway and a cell (DESIGN §13): a `u32` little-endian length, then that many bytes of JSON.
+//! Frames between the gateway and a cell: a `u32` little-endian length, then that many bytes of JSON.
 //!
 //! The gateway speaks [`ToCell`], the cell answers [`FromCell`]. Both sides treat the other as hostile: a length above
 //! [`MAX_FRAME`] is refused before a byte of the body is read or allocated, unknown fields are errors, and an error

@@ -44,7 +44,9 @@ pub struct IssuerFacts {
 
 impl fmt::Debug for IssuerFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuerFacts").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("IssuerFacts")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,7 +58,9 @@ impl Issuers<'_> {
     #[must_use]
     pub fn list(&self) -> Vec<IssuerFacts> {
         let all = self.0.tenant.issuers.all();
-        all.into_iter().map(|(id, pinned)| facts(id, &pinned)).collect()
+        all.into_iter()
+            .map(|(id, pinned)| facts(id, &pinned))
+            .collect()
     }
 
     /// One of them.
@@ -65,7 +69,12 @@ impl Issuers<'_> {
     ///
     /// [`Refused::NotFound`], for another tenant's as for none.
     pub fn get(&self, id: &IssuerId) -> Result<IssuerFacts, Refused> {
-        self.0.tenant.issuers.get(id).map(|pinned| facts(*id, &pinned)).ok_or(NO_ISSUER)
+        self.0
+            .tenant
+            .issuers
+            .get(id)
+            .map(|pinned| facts(*id, &pinned))
+            .ok_or(NO_ISSUER)
     }
 
     /// Pins an issuer under `id`, which whoever asks chooses at random, or changes the one that is there. Its tokens are
@@ -76,10 +85,19 @@ impl Issuers<'_> {
     /// [`Refused::Invalid`] for a pin that cannot be, or a steward's `proof` that is missing or not valid under it;
     /// [`Refused::Conflict`] where issuer and tenant claim are pinned elsewhere in the deployment, or above
     /// [`MAX_ISSUERS`]; faults of the store.
-    pub async fn set(&self, id: IssuerId, wish: SetIssuer, now: Timestamp) -> Result<IssuerFacts, Refused> {
-        wish.pin.check().map_err(|error| Refused::invalid(error.field, &error.to_string()))?;
+    pub async fn set(
+        &self,
+        id: IssuerId,
+        wish: SetIssuer,
+        now: Timestamp,
+    ) -> Result<IssuerFacts, Refused> {
+        wish.pin
+            .check()
+            .map_err(|error| Refused::invalid(error.field, &error.to_string()))?;
         self.0.prove(&wish, now).await?;
-        self.0.change(move |admin| async move { admin.set_issuer(id, wish, now).await }).await
+        self.0
+            .change(move |admin| async move { admin.set_issuer(id, wish, now).await })
+            .await
     }
 
     /// Removes an issuer. Its tokens are refused from the moment this returns.
@@ -89,7 +107,9 @@ impl Issuers<'_> {
     /// [`Refused::NotFound`], for another tenant's as for none; faults of the store.
     pub async fn remove(&self, id: &IssuerId, now: Timestamp) -> Result<(), Refused> {
         let id = *id;
-        self.0.change(move |admin| async move { admin.remove_issuer(id, now).await }).await
+        self.0
+            .change(move |admin| async move { admin.remove_issuer(id, now).await })
+            .await
     }
 }
 
@@ -101,27 +121,57 @@ impl Administration {
             return Ok(());
         }
         self.actor.may_hand_on(policy::Rights::NONE, &wish.models)?;
-        let refuse = || Refused::invalid("proof", "the issuer's token is missing or not valid under this pin; nothing was changed; send one that is");
-        let Ok(Presented::Jwt(jwt)) = Presented::parse(wish.proof.as_deref().unwrap_or_default()) else {
+        let refuse = || {
+            Refused::invalid(
+                "proof",
+                "the issuer's token is missing or not valid under this pin; nothing was changed; send one that is",
+            )
+        };
+        let Ok(Presented::Jwt(jwt)) = Presented::parse(wish.proof.as_deref().unwrap_or_default())
+        else {
             return Err(refuse());
         };
-        self.tenant.jwks.verify(&jwt, &wish.pin, now).await.map(drop).map_err(|_| refuse())
+        self.tenant
+            .jwks
+            .verify(&jwt, &wish.pin, now)
+            .await
+            .map(drop)
+            .map_err(|_| refuse())
     }
 
-    async fn set_issuer(self, id: IssuerId, wish: SetIssuer, now: Timestamp) -> Result<IssuerFacts, Refused> {
+    async fn set_issuer(
+        self,
+        id: IssuerId,
+        wish: SetIssuer,
+        now: Timestamp,
+    ) -> Result<IssuerFacts, Refused> {
         let tenant = &self.tenant;
         if tenant.issuers.get(&id).is_none() && tenant.issuers.all().len() >= MAX_ISSUERS {
-            return Err(Refused::Conflict { what: "there are as many issuers as a tenant may have" });
+            return Err(Refused::Conflict {
+                what: "there are as many issuers as a tenant may have",
+            });
         }
-        let pinned = Pinned { pin: wish.pin, models: wish.models };
+        let pinned = Pinned {
+            pin: wish.pin,
+            models: wish.models,
+        };
         let sealed = pinned.seal(&tenant.keys, &id)?;
         // First the directory, which refuses what is another tenant's. An entry too many leads to a pin that refuses.
-        tenant.directory.add_issuer(&pinned.pin, tenant.id, id).await?;
+        tenant
+            .directory
+            .add_issuer(&pinned.pin, tenant.id, id)
+            .await?;
         let act = Act::on(AdminAction::IssuerSet, &id);
-        self.record(act, now, move |transaction| store::issuers::put(transaction, &id, &sealed, now)).await?;
+        self.record(act, now, move |transaction| {
+            store::issuers::put(transaction, &id, &sealed, now)
+        })
+        .await?;
         let facts = facts(id, &pinned);
         tenant.issuers.put(id, pinned);
-        tenant.directory.forget_issuer(tenant.id, id, Some(&facts.pin)).await?;
+        tenant
+            .directory
+            .forget_issuer(tenant.id, id, Some(&facts.pin))
+            .await?;
         Ok(facts)
     }
 
@@ -131,12 +181,19 @@ impl Administration {
         // First the directory: cut off in between, the issuer leads nowhere and can be removed again.
         tenant.directory.forget_issuer(tenant.id, id, None).await?;
         let act = Act::on(AdminAction::IssuerRemoved, &id);
-        self.record(act, now, move |transaction| store::issuers::remove(transaction, &id)).await?;
+        self.record(act, now, move |transaction| {
+            store::issuers::remove(transaction, &id)
+        })
+        .await?;
         tenant.issuers.remove(&id);
         Ok(())
     }
 }
 
 fn facts(id: IssuerId, pinned: &Pinned) -> IssuerFacts {
-    IssuerFacts { id, pin: pinned.pin.clone(), models: pinned.models.clone() }
+    IssuerFacts {
+        id,
+        pin: pinned.pin.clone(),
+        models: pinned.models.clone(),
+    }
 }

@@ -76,9 +76,18 @@ impl JournalView {
     ///
     /// Faults of the store.
     pub async fn checkpoint(&self, now: Timestamp) -> Result<Option<SignedCheckpoint>, Refused> {
-        let ticket = self.tenant.sign(now).map_err(|error| self.tenant.fault(error))?;
-        ticket.settled().await.map_err(|error| self.tenant.fault(error))?;
-        let newest = self.tenant.read(|connection| records::checkpoint_within(connection, u64::MAX)).await?;
+        let ticket = self
+            .tenant
+            .sign(now)
+            .map_err(|error| self.tenant.fault(error))?;
+        ticket
+            .settled()
+            .await
+            .map_err(|error| self.tenant.fault(error))?;
+        let newest = self
+            .tenant
+            .read(|connection| records::checkpoint_within(connection, u64::MAX))
+            .await?;
         Ok(newest.map(|(size, note)| self.signed(size, note)))
     }
 
@@ -89,8 +98,14 @@ impl JournalView {
     /// Faults of the store.
     pub async fn records(&self, from: u64, limit: u32) -> Result<Vec<RecordRow>, Refused> {
         let limit = limit.min(MAX_RECORDS);
-        let page = self.tenant.read(move |connection| records::page(connection, from, u64::MAX, limit)).await?;
-        Ok((from..).zip(page).map(|(seq, record)| row(seq, record)).collect())
+        let page = self
+            .tenant
+            .read(move |connection| records::page(connection, from, u64::MAX, limit))
+            .await?;
+        Ok((from..)
+            .zip(page)
+            .map(|(seq, record)| row(seq, record))
+            .collect())
     }
 
     /// Proof that record number `seq` stands in the journal as it is signed now.
@@ -100,7 +115,11 @@ impl JournalView {
     /// [`Refused::NotFound`] where there is none with that number; faults of the store.
     pub async fn proof(&self, seq: u64, now: Timestamp) -> Result<RecordProof, Refused> {
         const NO_RECORD: Refused = Refused::NotFound { what: "record" };
-        let checkpoint = self.checkpoint(now).await?.filter(|checkpoint| seq < checkpoint.size).ok_or(NO_RECORD)?;
+        let checkpoint = self
+            .checkpoint(now)
+            .await?
+            .filter(|checkpoint| seq < checkpoint.size)
+            .ok_or(NO_RECORD)?;
         let size = checkpoint.size;
         let read = move |connection: &Connection| {
             let path = Tree::new(size, &records::Nodes(connection))?.inclusion(seq)?;
@@ -108,7 +127,11 @@ impl JournalView {
         };
         let (record, path) = self.tenant.read(read).await?;
         let record = row(seq, record.ok_or(NO_RECORD)?);
-        Ok(RecordProof { record, path: path.into_iter().map(|hash| hash.0).collect(), checkpoint })
+        Ok(RecordProof {
+            record,
+            path: path.into_iter().map(|hash| hash.0).collect(),
+            checkpoint,
+        })
     }
 
     /// The whole journal in the format that `cofferdam audit verify` reads, piece by piece. That it was exported is the
@@ -124,7 +147,14 @@ impl JournalView {
         let (pieces, export) = mpsc::channel(PIECES);
         let tenant = Arc::clone(&self.tenant);
         tokio::task::spawn_blocking(move || {
-            let failed = write(&tenant, Pieces { buffer: Vec::with_capacity(PIECE), to: &pieces }).err();
+            let failed = write(
+                &tenant,
+                Pieces {
+                    buffer: Vec::with_capacity(PIECE),
+                    to: &pieces,
+                },
+            )
+            .err();
             if let Some(error) = failed {
                 // Whoever reads is told, or is gone.
                 let _ = pieces.blocking_send(Err(error));
@@ -134,7 +164,11 @@ impl JournalView {
     }
 
     fn signed(&self, size: u64, note: String) -> SignedCheckpoint {
-        SignedCheckpoint { size, note, verifier_key: self.tenant.journal.vkey().to_string() }
+        SignedCheckpoint {
+            size,
+            note,
+            verifier_key: self.tenant.journal.vkey().to_string(),
+        }
     }
 }
 
@@ -165,7 +199,11 @@ impl fmt::Debug for Export {
 }
 
 fn row(seq: u64, record: records::StoredRecord) -> RecordRow {
-    RecordRow { seq, body: record.body, leaf: record.leaf.0 }
+    RecordRow {
+        seq,
+        body: record.body,
+        leaf: record.leaf.0,
+    }
 }
 
 fn write(tenant: &Tenant, pieces: Pieces<'_>) -> Result<(), Refused> {
@@ -191,7 +229,8 @@ fn head_proof(tenant: &Tenant, connection: &Connection) -> Result<Option<HeadPro
         vkey: tenant.directory.log_key().clone(),
         checkpoint,
         index: logged.seq,
-        head: String::from_utf8(logged.body).map_err(|_| StoreError::Corrupt("deployment log: a head is no text".to_owned()))?,
+        head: String::from_utf8(logged.body)
+            .map_err(|_| StoreError::Corrupt("deployment log: a head is no text".to_owned()))?,
         opening: tenant.journal.opening(logged.size),
         inclusion: logged.inclusion,
     }))
@@ -208,7 +247,9 @@ impl io::Write for Pieces<'_> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE {
             let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-            self.to.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            self.to
+                .blocking_send(Ok(piece.into()))
+                .map_err(|_| io::ErrorKind::BrokenPipe)?;
         }
         Ok(bytes.len())
     }

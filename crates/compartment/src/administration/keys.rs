@@ -70,7 +70,10 @@ pub struct KeyFacts {
 
 impl fmt::Debug for KeyFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyFacts").field("id", &self.id).field("scopes", &self.scopes).finish_non_exhaustive()
+        f.debug_struct("KeyFacts")
+            .field("id", &self.id)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,12 +102,18 @@ struct Details {
 
 impl Details {
     fn of(name: &str, scopes: Rights, models: &Models) -> Self {
-        Self { name: name.to_owned(), scopes, models: models.list() }
+        Self {
+            name: name.to_owned(),
+            scopes,
+            models: models.list(),
+        }
     }
 
     fn seal(&self, tenant: &Tenant, id: &ApiKeyId) -> Result<Vec<u8>, Refused> {
         let plain = serde_json::to_vec(self).map_err(|_| Refused::Internal)?;
-        Ok(tenant.keys.seal(Kind::ApiKey, id.as_bytes(), SEALED_VERSION, &plain)?)
+        Ok(tenant
+            .keys
+            .seal(Kind::ApiKey, id.as_bytes(), SEALED_VERSION, &plain)?)
     }
 
     fn open(keys: &TenantKeys, row: &KeyRow) -> Result<Self, Refused> {
@@ -128,7 +137,9 @@ impl Keys<'_> {
         check_scopes(wish.scopes)?;
         check_expiry(wish.expires, now)?;
         self.0.actor.may_hand_on(wish.scopes, &wish.models)?;
-        self.0.change(move |admin| async move { admin.mint(wish, now).await }).await
+        self.0
+            .change(move |admin| async move { admin.mint(wish, now).await })
+            .await
     }
 
     /// Every key, revoked ones too, in the order of their ids.
@@ -161,7 +172,9 @@ impl Keys<'_> {
     /// [`Refused::NotFound`], for another tenant's key as for none; faults of the store: then it still works.
     pub async fn revoke(&self, id: &ApiKeyId, now: Timestamp) -> Result<KeyFacts, Refused> {
         let id = *id;
-        self.0.change(move |admin| async move { admin.revoke(id, now).await }).await
+        self.0
+            .change(move |admin| async move { admin.revoke(id, now).await })
+            .await
     }
 
     /// Changes a key. It holds from the moment this returns.
@@ -170,12 +183,19 @@ impl Keys<'_> {
     ///
     /// [`Refused::NotFound`], for another tenant's key as for none, and for a revoked one; otherwise as
     /// [`Keys::mint`].
-    pub async fn change(&self, id: &ApiKeyId, wish: ChangeKey, now: Timestamp) -> Result<KeyFacts, Refused> {
+    pub async fn change(
+        &self,
+        id: &ApiKeyId,
+        wish: ChangeKey,
+        now: Timestamp,
+    ) -> Result<KeyFacts, Refused> {
         let id = *id;
         wish.name.as_deref().map_or(Ok(()), check_name)?;
         wish.scopes.map_or(Ok(()), check_scopes)?;
         check_expiry(wish.expires.flatten(), now)?;
-        self.0.change(move |admin| async move { admin.change_key(id, wish, now).await }).await
+        self.0
+            .change(move |admin| async move { admin.change_key(id, wish, now).await })
+            .await
     }
 }
 
@@ -183,7 +203,9 @@ impl Administration {
     async fn mint(self, wish: MintKey, now: Timestamp) -> Result<MintedKey, Refused> {
         let tenant = &self.tenant;
         if tenant.credentials.len() >= MAX_KEYS {
-            return Err(Refused::Conflict { what: "there are as many keys as a tenant may have" });
+            return Err(Refused::Conflict {
+                what: "there are as many keys as a tenant may have",
+            });
         }
         let (id, secret) = mint(ApiKeyKind::Tenant)?;
         let row = KeyRow {
@@ -195,19 +217,34 @@ impl Administration {
             revoked: None,
         };
         let tiers = self.with_key_limits(&id, wish.limits)?;
-        let limits = tiers.as_ref().map(|tiers| self.sealed_limits(tiers)).transpose()?;
+        let limits = tiers
+            .as_ref()
+            .map(|tiers| self.sealed_limits(tiers))
+            .transpose()?;
         // Ids alone, and before the key is there: one that leads nowhere harms nobody.
         tenant.directory.add_key(id, tenant.id).await?;
         let stored = row.clone();
-        self.record(Act::on(AdminAction::KeyMinted, &id), now, move |transaction| {
-            limits.map_or(Ok(()), |limits| limits.put(transaction))?;
-            store::keys::insert(transaction, &stored)
-        })
+        self.record(
+            Act::on(AdminAction::KeyMinted, &id),
+            now,
+            move |transaction| {
+                limits.map_or(Ok(()), |limits| limits.put(transaction))?;
+                store::keys::insert(transaction, &stored)
+            },
+        )
         .await?;
         if let Some(tiers) = tiers {
             tenant.meter.change(tiers);
         }
-        tenant.credentials.put(id, LiveKey { hash: row.hash, scopes: wish.scopes, models: wish.models, expires: row.expires });
+        tenant.credentials.put(
+            id,
+            LiveKey {
+                hash: row.hash,
+                scopes: wish.scopes,
+                models: wish.models,
+                expires: row.expires,
+            },
+        );
         let facts = facts(tenant, &tenant.meter.tiers(), &row)?;
         Ok(MintedKey { facts, secret })
     }
@@ -218,16 +255,23 @@ impl Administration {
         if row.revoked.is_none() {
             row.revoked = Some(now);
             let stored = row.clone();
-            self.record(Act::on(AdminAction::KeyRevoked, &id), now, move |transaction| {
-                store::keys::update(transaction, &stored)
-            })
+            self.record(
+                Act::on(AdminAction::KeyRevoked, &id),
+                now,
+                move |transaction| store::keys::update(transaction, &stored),
+            )
             .await?;
             tenant.credentials.remove(&id);
         }
         facts(tenant, &tenant.meter.tiers(), &row)
     }
 
-    async fn change_key(self, id: ApiKeyId, wish: ChangeKey, now: Timestamp) -> Result<KeyFacts, Refused> {
+    async fn change_key(
+        self,
+        id: ApiKeyId,
+        wish: ChangeKey,
+        now: Timestamp,
+    ) -> Result<KeyFacts, Refused> {
         let tenant = &self.tenant;
         let mut row = find(tenant, &id).await?;
         if row.revoked.is_some() {
@@ -236,22 +280,41 @@ impl Administration {
         let old = Details::open(&tenant.keys, &row)?;
         let name = wish.name.unwrap_or(old.name);
         let scopes = wish.scopes.unwrap_or(old.scopes);
-        let models = wish.models.map_or_else(|| Models::from_list(old.models), Ok)?;
+        let models = wish
+            .models
+            .map_or_else(|| Models::from_list(old.models), Ok)?;
         self.actor.may_hand_on(scopes, &models)?;
         row.expires = wish.expires.unwrap_or(row.expires);
         row.sealed = Details::of(&name, scopes, &models).seal(tenant, &id)?;
-        let tiers = wish.limits.map_or(Ok(None), |limits| self.with_key_limits(&id, limits))?;
-        let limits = tiers.as_ref().map(|tiers| self.sealed_limits(tiers)).transpose()?;
+        let tiers = wish
+            .limits
+            .map_or(Ok(None), |limits| self.with_key_limits(&id, limits))?;
+        let limits = tiers
+            .as_ref()
+            .map(|tiers| self.sealed_limits(tiers))
+            .transpose()?;
         let stored = row.clone();
-        self.record(Act::on(AdminAction::KeyChanged, &id), now, move |transaction| {
-            limits.map_or(Ok(()), |limits| limits.put(transaction))?;
-            store::keys::update(transaction, &stored)
-        })
+        self.record(
+            Act::on(AdminAction::KeyChanged, &id),
+            now,
+            move |transaction| {
+                limits.map_or(Ok(()), |limits| limits.put(transaction))?;
+                store::keys::update(transaction, &stored)
+            },
+        )
         .await?;
         if let Some(tiers) = tiers {
             tenant.meter.change(tiers);
         }
-        tenant.credentials.put(id, LiveKey { hash: row.hash, scopes, models, expires: row.expires });
+        tenant.credentials.put(
+            id,
+            LiveKey {
+                hash: row.hash,
+                scopes,
+                models,
+                expires: row.expires,
+            },
+        );
         facts(tenant, &tenant.meter.tiers(), &row)
     }
 }
@@ -260,14 +323,25 @@ impl Administration {
 pub(crate) fn live_key(keys: &TenantKeys, row: &KeyRow) -> Result<(ApiKeyId, LiveKey), Refused> {
     let details = Details::open(keys, row)?;
     let models = Models::from_list(details.models)?;
-    Ok((row.id, LiveKey { hash: row.hash, scopes: details.scopes, models, expires: row.expires }))
+    Ok((
+        row.id,
+        LiveKey {
+            hash: row.hash,
+            scopes: details.scopes,
+            models,
+            expires: row.expires,
+        },
+    ))
 }
 
 const NO_KEY: Refused = Refused::NotFound { what: "key" };
 
 async fn find(tenant: &Tenant, id: &ApiKeyId) -> Result<KeyRow, Refused> {
     let id = *id;
-    tenant.read(move |connection| store::keys::get(connection, &id)).await?.ok_or(NO_KEY)
+    tenant
+        .read(move |connection| store::keys::get(connection, &id))
+        .await?
+        .ok_or(NO_KEY)
 }
 
 fn facts(tenant: &Tenant, tiers: &Tiers, row: &KeyRow) -> Result<KeyFacts, Refused> {
@@ -286,14 +360,20 @@ fn facts(tenant: &Tenant, tiers: &Tiers, row: &KeyRow) -> Result<KeyFacts, Refus
 
 fn check_scopes(scopes: Rights) -> Result<(), Refused> {
     if scopes.is_empty() {
-        return Err(Refused::invalid("scopes", "a key needs at least one scope; nothing was changed; name one"));
+        return Err(Refused::invalid(
+            "scopes",
+            "a key needs at least one scope; nothing was changed; name one",
+        ));
     }
     Ok(())
 }
 
 fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result<(), Refused> {
     if expires.is_some_and(|expires| expires <= now) {
-        return Err(Refused::invalid("expires", "the key would be over already; nothing was changed; choose a later time or revoke it"));
+        return Err(Refused::invalid(
+            "expires",
+            "the key would be over already; nothing was changed; choose a later time or revoke it",
+        ));
     }
     Ok(())
 }

@@ -53,28 +53,41 @@ impl LimitsOf<'_> {
         if limits.keys.len() > MAX_NAMED || limits.models.len() > MAX_NAMED {
             return Err(TOO_MANY);
         }
-        self.0.change(move |admin| async move { admin.set_limits(limits, now).await }).await?;
+        self.0
+            .change(move |admin| async move { admin.set_limits(limits, now).await })
+            .await?;
         Ok(self.get())
     }
 }
 
-const TOO_MANY: Refused = Refused::Conflict { what: "limits of their own have as many keys or models as may have them" };
+const TOO_MANY: Refused = Refused::Conflict {
+    what: "limits of their own have as many keys or models as may have them",
+};
 
 impl Administration {
     async fn set_limits(self, limits: LimitSet, now: Timestamp) -> Result<(), Refused> {
         let tiers = self.with(limits);
         let sealed = self.sealed_limits(&tiers)?;
         let act = Act(AdminAction::LimitsChanged, None);
-        self.record(act, now, move |transaction| sealed.put(transaction)).await?;
+        self.record(act, now, move |transaction| sealed.put(transaction))
+            .await?;
         self.tenant.meter.change(tiers);
         Ok(())
     }
 
     /// The tiers with the limits of one key set in the actor's own tier; `None` where that changes nothing.
-    pub(super) fn with_key_limits(&self, id: &ApiKeyId, limits: Limits) -> Result<Option<Tiers>, Refused> {
+    pub(super) fn with_key_limits(
+        &self,
+        id: &ApiKeyId,
+        limits: Limits,
+    ) -> Result<Option<Tiers>, Refused> {
         let mut own = self.own_tier();
         let id = id.to_string();
-        let before = if limits == Limits::NONE { own.keys.remove(&id) } else { own.keys.insert(id, limits) };
+        let before = if limits == Limits::NONE {
+            own.keys.remove(&id)
+        } else {
+            own.keys.insert(id, limits)
+        };
         if before.unwrap_or(Limits::NONE) == limits {
             return Ok(None);
         }
@@ -107,7 +120,10 @@ impl Administration {
             Actor::Steward { .. } => (STEWARD, &tiers.steward),
         };
         let plain = serde_json::to_vec(limits).map_err(|_| Refused::Internal)?;
-        let sealed = self.tenant.keys.seal(Kind::Limits, tier.as_bytes(), SEALED_VERSION, &plain)?;
+        let sealed =
+            self.tenant
+                .keys
+                .seal(Kind::Limits, tier.as_bytes(), SEALED_VERSION, &plain)?;
         Ok(SealedTier { tier, sealed })
     }
 }

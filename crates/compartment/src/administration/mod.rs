@@ -14,8 +14,8 @@ mod vault;
 
 pub use issuers::{IssuerFacts, Issuers, MAX_ISSUERS, SetIssuer};
 pub use journal::{Export, JournalView, MAX_RECORDS, RecordProof, RecordRow, SignedCheckpoint};
-pub use keys::{ChangeKey, KeyFacts, Keys, MAX_KEYS, MintKey, MintedKey};
 pub(crate) use keys::live_key;
+pub use keys::{ChangeKey, KeyFacts, Keys, MAX_KEYS, MintKey, MintedKey};
 pub(crate) use limits::stored_limits;
 pub use limits::{LimitsOf, TenantLimits};
 pub use operator::{MAX_TENANTS, Operator, TenantFacts};
@@ -67,14 +67,23 @@ impl Actor {
     }
 
     fn may_hand_on(&self, scopes: Rights, models: &Models) -> Result<(), Refused> {
-        let Self::Steward { scopes: own, models: own_models, .. } = self else {
+        let Self::Steward {
+            scopes: own,
+            models: own_models,
+            ..
+        } = self
+        else {
             return Ok(());
         };
         if !scopes.within(*own) {
-            return Err(Refused::BeyondReach { what: "a key cannot hand on a scope that it lacks" });
+            return Err(Refused::BeyondReach {
+                what: "a key cannot hand on a scope that it lacks",
+            });
         }
         if !models.within(own_models) {
-            return Err(Refused::BeyondReach { what: "a key cannot hand on a model that it may not name" });
+            return Err(Refused::BeyondReach {
+                what: "a key cannot hand on a model that it may not name",
+            });
         }
         Ok(())
     }
@@ -118,7 +127,9 @@ impl Administration {
     pub fn vault(&self) -> Result<VaultKeys<'_>, Refused> {
         match self.actor {
             Actor::Steward { .. } => Ok(VaultKeys(self)),
-            Actor::Operator => Err(Refused::Forbidden { needs: Right::Steward }),
+            Actor::Operator => Err(Refused::Forbidden {
+                needs: Right::Steward,
+            }),
         }
     }
 
@@ -141,7 +152,10 @@ impl Administration {
 
     /// Lets changes of this tenant happen one after another, each to its end: what is recorded is also in force, even if
     /// whoever asked for it went away in the middle.
-    async fn change<T, F>(&self, work: impl FnOnce(Self) -> F + Send + 'static) -> Result<T, Refused>
+    async fn change<T, F>(
+        &self,
+        work: impl FnOnce(Self) -> F + Send + 'static,
+    ) -> Result<T, Refused>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Refused>> + Send,
@@ -171,8 +185,16 @@ impl Act {
     }
 
     fn by(self, actor: &Actor) -> Result<RecordKind, Refused> {
-        let object = self.1.map(Id::new).transpose().map_err(|_| Refused::Internal)?;
-        Ok(RecordKind::Admin(Admin { actor: actor.recorded()?, action: self.0, object }))
+        let object = self
+            .1
+            .map(Id::new)
+            .transpose()
+            .map_err(|_| Refused::Internal)?;
+        Ok(RecordKind::Admin(Admin {
+            actor: actor.recorded()?,
+            action: self.0,
+            object,
+        }))
     }
 }
 
@@ -181,5 +203,8 @@ fn check_name(name: &str) -> Result<(), Refused> {
     if (1..=128).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(Refused::invalid("name", "a name has 1 to 128 characters and no control characters; nothing was changed; choose another"))
+    Err(Refused::invalid(
+        "name",
+        "a name has 1 to 128 characters and no control characters; nothing was changed; choose another",
+    ))
 }

@@ -1,12 +1,7 @@
 //! Whoever runs the deployment: creates and suspends tenants, and cannot open content.
 
 use super::{Act, Actor, Administration, SignedCheckpoint, check_name};
-use crate::{
-    error::Refused,
-    house::House,
-    id::TenantId,
-    store::TenantState,
-};
+use crate::{error::Refused, house::House, id::TenantId, store::TenantState};
 use evidence::AdminAction;
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
@@ -29,7 +24,10 @@ pub struct TenantFacts {
 
 impl fmt::Debug for TenantFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantFacts").field("id", &self.id).field("suspended", &self.suspended).finish_non_exhaustive()
+        f.debug_struct("TenantFacts")
+            .field("id", &self.id)
+            .field("suspended", &self.suspended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +49,11 @@ impl Operator {
     ///
     /// [`Refused::Invalid`] unless `name` has 1 to 128 characters, none of them a control character;
     /// [`Refused::KeyServiceUnavailable`] and faults of the store: then it may be repeated.
-    pub async fn create_tenant(&self, name: &str, now: Timestamp) -> Result<(TenantFacts, bool), Refused> {
+    pub async fn create_tenant(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(TenantFacts, bool), Refused> {
         check_name(name)?;
         let (house, name) = (Arc::clone(&self.house), name.to_owned());
         let task = tokio::spawn(async move {
@@ -66,8 +68,15 @@ impl Operator {
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn tenants(&self, after: Option<&TenantId>, limit: u32) -> Result<Vec<TenantFacts>, Refused> {
-        let rows = self.house.tenant_rows(after.copied(), limit.min(MAX_TENANTS)).await?;
+    pub async fn tenants(
+        &self,
+        after: Option<&TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantFacts>, Refused> {
+        let rows = self
+            .house
+            .tenant_rows(after.copied(), limit.min(MAX_TENANTS))
+            .await?;
         rows.iter().map(|row| self.house.facts(row)).collect()
     }
 
@@ -87,7 +96,10 @@ impl Operator {
     /// [`Refused::NotFound`]; [`Refused::KeyServiceUnavailable`]; faults of the store.
     pub async fn tenant(&self, id: &TenantId, now: Timestamp) -> Result<Administration, Refused> {
         self.house.tenant_row(*id).await?;
-        Ok(Administration::new(self.house.tenant(*id, now).await?, Actor::Operator))
+        Ok(Administration::new(
+            self.house.tenant(*id, now).await?,
+            Actor::Operator,
+        ))
     }
 
     /// Suspends a tenant: its calls are refused from the moment this returns. Those under way go on.
@@ -118,7 +130,12 @@ impl Operator {
         self.house.deployment_checkpoint().await
     }
 
-    async fn set_state(&self, id: TenantId, state: TenantState, now: Timestamp) -> Result<TenantFacts, Refused> {
+    async fn set_state(
+        &self,
+        id: TenantId,
+        state: TenantState,
+        now: Timestamp,
+    ) -> Result<TenantFacts, Refused> {
         let admin = self.tenant(&id, now).await?;
         let house = Arc::clone(&self.house);
         let task = tokio::spawn(async move {

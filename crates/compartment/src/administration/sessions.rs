@@ -2,7 +2,10 @@
 
 use super::{Act, Actor};
 use crate::{
-    credential::{DEFAULT_SESSION_SECONDS, MintError, SecretToken, SessionClaims, mint_session as seal_session},
+    credential::{
+        DEFAULT_SESSION_SECONDS, MintError, SecretToken, SessionClaims,
+        mint_session as seal_session,
+    },
     error::Refused,
     principal::{Models, Principal, Shown},
     tenant::Tenant,
@@ -27,7 +30,9 @@ pub struct MintSession {
 
 impl fmt::Debug for MintSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MintSession").field("seconds", &self.seconds).finish_non_exhaustive()
+        f.debug_struct("MintSession")
+            .field("seconds", &self.seconds)
+            .finish_non_exhaustive()
     }
 }
 
@@ -40,13 +45,22 @@ pub struct MintedSession {
     pub expires: Timestamp,
 }
 
-pub(crate) async fn mint_session(tenant: &Tenant, who: &Principal, wish: MintSession, now: Timestamp) -> Result<MintedSession, Refused> {
+pub(crate) async fn mint_session(
+    tenant: &Tenant,
+    who: &Principal,
+    wish: MintSession,
+    now: Timestamp,
+) -> Result<MintedSession, Refused> {
     let Shown::Key(key) = who.shown else {
-        return Err(Refused::Forbidden { needs: Right::MintSessions });
+        return Err(Refused::Forbidden {
+            needs: Right::MintSessions,
+        });
     };
     // All models are all that the key may name: the door narrows them to those.
     if wish.models != Models::All && !wish.models.within(&who.models) {
-        return Err(Refused::BeyondReach { what: "a key cannot hand on a model that it may not name" });
+        return Err(Refused::BeyondReach {
+            what: "a key cannot hand on a model that it may not name",
+        });
     }
     tenant.meter.take_request(who, now)?;
     let claims = SessionClaims::new(
@@ -61,7 +75,10 @@ pub(crate) async fn mint_session(tenant: &Tenant, who: &Principal, wish: MintSes
     let token = seal_session(&tenant.keys.session_tokens, &key, &claims).map_err(refuse)?;
     let record = Act::on(AdminAction::SessionTokenMinted, &key).by(&Actor::steward(who))?;
     tenant.write(now, record, |_| Ok(())).await?;
-    Ok(MintedSession { token, expires: claims.expires })
+    Ok(MintedSession {
+        token,
+        expires: claims.expires,
+    })
 }
 
 fn refuse(error: MintError) -> Refused {

@@ -79,11 +79,18 @@ impl Administration {
     /// [`Refused::Invalid`] where the days are too many to sum; faults of the store.
     pub async fn usage(&self, query: UsageQuery) -> Result<Usage, Refused> {
         let (from, to) = (query.from, query.to);
-        let sums = self.tenant.read(move |connection| store::usage::between(connection, from, to, MAX_SUMS)).await?;
+        let sums = self
+            .tenant
+            .read(move |connection| store::usage::between(connection, from, to, MAX_SUMS))
+            .await?;
         if sums.len() >= MAX_SUMS as usize {
-            return Err(Refused::invalid("from", "these are too many days to sum; nothing was summed; ask for fewer"));
+            return Err(Refused::invalid(
+                "from",
+                "these are too many days to sum; nothing was summed; ask for fewer",
+            ));
         }
-        let wanted = |wish: &Option<String>, is: &String| wish.as_ref().is_none_or(|wish| wish == is);
+        let wanted =
+            |wish: &Option<String>, is: &String| wish.as_ref().is_none_or(|wish| wish == is);
         let mut rows = BTreeMap::<_, UsageRow>::new();
         let mut total = UsageRow::default();
         for sum in sums {
@@ -95,7 +102,11 @@ impl Administration {
             }
         }
         let has_more = rows.len() > MAX_USAGE_ROWS;
-        Ok(Usage { rows: rows.into_values().take(MAX_USAGE_ROWS).collect(), has_more, total })
+        Ok(Usage {
+            rows: rows.into_values().take(MAX_USAGE_ROWS).collect(),
+            has_more,
+            total,
+        })
     }
 }
 
@@ -117,6 +128,8 @@ impl UsageRow {
         self.input_tokens = self.input_tokens.saturating_add(sum.input);
         self.cached_input_tokens = self.cached_input_tokens.saturating_add(sum.cached_input);
         self.output_tokens = self.output_tokens.saturating_add(sum.output);
-        self.cost = self.cost.saturating_add(Nanos::new(sum.cost).unwrap_or(Nanos::MAX));
+        self.cost = self
+            .cost
+            .saturating_add(Nanos::new(sum.cost).unwrap_or(Nanos::MAX));
     }
 }

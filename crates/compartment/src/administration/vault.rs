@@ -21,7 +21,9 @@ pub struct UpstreamCredentialFacts {
 
 impl fmt::Debug for UpstreamCredentialFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamCredentialFacts").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("UpstreamCredentialFacts")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,9 +40,17 @@ impl VaultKeys<'_> {
         let tenant = &self.0.tenant;
         let facts = |sealed: &Sealed| {
             let content = sealed.open(&tenant.keys)?;
-            Ok(UpstreamCredentialFacts { upstream: content.upstream.clone(), version: sealed.version })
+            Ok(UpstreamCredentialFacts {
+                upstream: content.upstream.clone(),
+                version: sealed.version,
+            })
         };
-        let mut all: Vec<_> = tenant.vault.all().iter().map(|sealed| facts(sealed)).collect::<Result<_, Refused>>()?;
+        let mut all: Vec<_> = tenant
+            .vault
+            .all()
+            .iter()
+            .map(|sealed| facts(sealed))
+            .collect::<Result<_, Refused>>()?;
         all.sort_by(|a, b| a.upstream.cmp(&b.upstream));
         Ok(all)
     }
@@ -51,14 +61,28 @@ impl VaultKeys<'_> {
     ///
     /// [`Refused::Invalid`] unless `secret` is 1 to [`MAX_UPSTREAM_CREDENTIAL_BYTES`] visible ASCII characters;
     /// [`Refused::Conflict`] above [`MAX_UPSTREAM_CREDENTIALS`]; faults of the store.
-    pub async fn set(&self, upstream: &str, secret: &str, now: Timestamp) -> Result<UpstreamCredentialFacts, Refused> {
-        let fits = (1..=MAX_UPSTREAM_CREDENTIAL_BYTES).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_graphic());
+    pub async fn set(
+        &self,
+        upstream: &str,
+        secret: &str,
+        now: Timestamp,
+    ) -> Result<UpstreamCredentialFacts, Refused> {
+        let fits = (1..=MAX_UPSTREAM_CREDENTIAL_BYTES).contains(&secret.len())
+            && secret.bytes().all(|b| b.is_ascii_graphic());
         if !fits {
-            return Err(Refused::invalid("credential", "a credential has 1 to 8192 visible ASCII characters; nothing was changed; check it"));
+            return Err(Refused::invalid(
+                "credential",
+                "a credential has 1 to 8192 visible ASCII characters; nothing was changed; check it",
+            ));
         }
         Id::new(upstream).map_err(|_| NO_UPSTREAM)?;
-        let content = Content { upstream: upstream.to_owned(), secret: secret.to_owned() };
-        self.0.change(move |admin| async move { admin.set_credential(&content, now).await }).await
+        let content = Content {
+            upstream: upstream.to_owned(),
+            secret: secret.to_owned(),
+        };
+        self.0
+            .change(move |admin| async move { admin.set_credential(&content, now).await })
+            .await
     }
 
     /// Removes the tenant's credential for `upstream`. Calls begun from here on go without.
@@ -68,18 +92,30 @@ impl VaultKeys<'_> {
     /// [`Refused::NotFound`]; faults of the store.
     pub async fn remove(&self, upstream: &str, now: Timestamp) -> Result<(), Refused> {
         let place = VaultTable::place(&self.0.tenant.keys, upstream);
-        self.0.change(move |admin| async move { admin.remove_credential(place, now).await }).await
+        self.0
+            .change(move |admin| async move { admin.remove_credential(place, now).await })
+            .await
     }
 }
 
-const NO_UPSTREAM: Refused = Refused::NotFound { what: "upstream credential" };
+const NO_UPSTREAM: Refused = Refused::NotFound {
+    what: "upstream credential",
+};
 
 impl Administration {
-    async fn set_credential(self, content: &Content, now: Timestamp) -> Result<UpstreamCredentialFacts, Refused> {
+    async fn set_credential(
+        self,
+        content: &Content,
+        now: Timestamp,
+    ) -> Result<UpstreamCredentialFacts, Refused> {
         let tenant = &self.tenant;
-        let old = tenant.vault.get(&VaultTable::place(&tenant.keys, &content.upstream));
+        let old = tenant
+            .vault
+            .get(&VaultTable::place(&tenant.keys, &content.upstream));
         if old.is_none() && tenant.vault.all().len() >= MAX_UPSTREAM_CREDENTIALS {
-            return Err(Refused::Conflict { what: "there are as many upstream credentials as a tenant may have" });
+            return Err(Refused::Conflict {
+                what: "there are as many upstream credentials as a tenant may have",
+            });
         }
         // Time, so that one that is removed and set again does not get an old number back.
         let time = u64::try_from(now.as_millisecond()).unwrap_or(0);
@@ -87,9 +123,15 @@ impl Administration {
         let sealed = Sealed::seal(&tenant.keys, content, version)?;
         let stored = sealed.clone();
         let act = Act::on(AdminAction::VaultSet, &content.upstream);
-        self.record(act, now, move |transaction| store::vault::put(transaction, &stored, now)).await?;
+        self.record(act, now, move |transaction| {
+            store::vault::put(transaction, &stored, now)
+        })
+        .await?;
         tenant.vault.put(sealed);
-        Ok(UpstreamCredentialFacts { upstream: content.upstream.clone(), version })
+        Ok(UpstreamCredentialFacts {
+            upstream: content.upstream.clone(),
+            version,
+        })
     }
 
     async fn remove_credential(self, place: [u8; 32], now: Timestamp) -> Result<(), Refused> {
@@ -97,7 +139,10 @@ impl Administration {
         let sealed = tenant.vault.get(&place).ok_or(NO_UPSTREAM)?;
         let content = sealed.open(&tenant.keys)?;
         let act = Act::on(AdminAction::VaultRemoved, &content.upstream);
-        self.record(act, now, move |transaction| store::vault::remove(transaction, &place)).await?;
+        self.record(act, now, move |transaction| {
+            store::vault::remove(transaction, &place)
+        })
+        .await?;
         tenant.vault.remove(&place);
         Ok(())
     }

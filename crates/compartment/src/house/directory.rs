@@ -50,7 +50,10 @@ impl Directory {
         Ok(done.map_err(|_| Refused::Internal)??)
     }
 
-    pub(super) async fn tenant_of_key(self: &Arc<Self>, key: ApiKeyId) -> Result<Option<TenantId>, Refused> {
+    pub(super) async fn tenant_of_key(
+        self: &Arc<Self>,
+        key: ApiKeyId,
+    ) -> Result<Option<TenantId>, Refused> {
         if let Some(tenant) = self.by_key.lock().get(&key) {
             return Ok(Some(*tenant));
         }
@@ -63,12 +66,18 @@ impl Directory {
 
     /// Looks for every claim of the token that could be a tenant claim. At most one leads anywhere: all pins of one issuer
     /// go by the same claim, and each value of it is one pin's.
-    pub(super) async fn tenant_of_token(self: &Arc<Self>, claims: &Claims) -> Result<Option<(TenantId, IssuerId)>, Refused> {
+    pub(super) async fn tenant_of_token(
+        self: &Arc<Self>,
+        claims: &Claims,
+    ) -> Result<Option<(TenantId, IssuerId)>, Refused> {
         let Some(issuer) = claims.issuer() else {
             return Ok(None);
         };
-        let places: Vec<_> =
-            claims.texts().take(MAX_CLAIMS).map(|(claim, value)| self.keys.index_claim(issuer, claim, value)).collect();
+        let places: Vec<_> = claims
+            .texts()
+            .take(MAX_CLAIMS)
+            .map(|(claim, value)| self.keys.index_claim(issuer, claim, value))
+            .collect();
         let remembered = {
             let mut by_claim = self.by_claim.lock();
             places.iter().find_map(|place| by_claim.get(place).copied())
@@ -84,7 +93,10 @@ impl Directory {
         Ok(Some((tenant, issuer)))
     }
 
-    fn find(&self, places: &[[u8; 32]]) -> Result<Option<([u8; 32], TenantId, IssuerId)>, StoreError> {
+    fn find(
+        &self,
+        places: &[[u8; 32]],
+    ) -> Result<Option<([u8; 32], TenantId, IssuerId)>, StoreError> {
         for place in places {
             if let Some((tenant, issuer)) = self.db.tenant_of_claim(place)? {
                 return Ok(Some((*place, tenant, issuer)));
@@ -93,24 +105,44 @@ impl Directory {
         Ok(None)
     }
 
-    pub(crate) async fn add_key(self: &Arc<Self>, key: ApiKeyId, tenant: TenantId) -> Result<(), Refused> {
+    pub(crate) async fn add_key(
+        self: &Arc<Self>,
+        key: ApiKeyId,
+        tenant: TenantId,
+    ) -> Result<(), Refused> {
         self.with(move |this| this.db.add_key(&key, &tenant)).await
     }
 
     /// Enters a pin, unless issuer and tenant claim are another pin's, or others tell this issuer's tenants apart by
     /// another claim.
-    pub(crate) async fn add_issuer(self: &Arc<Self>, pin: &IssuerPin, tenant: TenantId, id: IssuerId) -> Result<(), Refused> {
+    pub(crate) async fn add_issuer(
+        self: &Arc<Self>,
+        pin: &IssuerPin,
+        tenant: TenantId,
+        id: IssuerId,
+    ) -> Result<(), Refused> {
         let place = self.place(pin);
-        if self.with(move |this| this.db.add_claim(&place, &tenant, &id)).await? {
+        if self
+            .with(move |this| this.db.add_claim(&place, &tenant, &id))
+            .await?
+        {
             return Ok(());
         }
-        Err(Refused::Conflict { what: "this issuer's tenant claim is taken, or is not the one that tells its tenants apart" })
+        Err(Refused::Conflict {
+            what: "this issuer's tenant claim is taken, or is not the one that tells its tenants apart",
+        })
     }
 
     /// Takes out what leads to `id`, except `but`.
-    pub(crate) async fn forget_issuer(self: &Arc<Self>, tenant: TenantId, id: IssuerId, but: Option<&IssuerPin>) -> Result<(), Refused> {
+    pub(crate) async fn forget_issuer(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        id: IssuerId,
+        but: Option<&IssuerPin>,
+    ) -> Result<(), Refused> {
         let but = but.map(|pin| self.place(pin).value);
-        self.with(move |this| this.db.remove_claims(&tenant, &id, but.as_ref())).await?;
+        self.with(move |this| this.db.remove_claims(&tenant, &id, but.as_ref()))
+            .await?;
         self.forget_claims();
         Ok(())
     }
@@ -125,7 +157,9 @@ impl Directory {
         ClaimPlace {
             token_issuer: self.keys.index_issuer(&pin.issuer),
             name: self.keys.index_claim_name(&pin.issuer, &claim.name),
-            value: self.keys.index_claim(&pin.issuer, &claim.name, &claim.value),
+            value: self
+                .keys
+                .index_claim(&pin.issuer, &claim.name, &claim.value),
         }
     }
 }
@@ -138,15 +172,27 @@ impl Directory {
     }
 
     /// The newest head of a journal with at most `size` records, and the deployment log's checkpoint over it. Blocks.
-    pub(crate) fn logged_head(&self, tenant: &TenantId, size: u64) -> Result<Option<(String, LoggedHead)>, StoreError> {
+    pub(crate) fn logged_head(
+        &self,
+        tenant: &TenantId,
+        size: u64,
+    ) -> Result<Option<(String, LoggedHead)>, StoreError> {
         let Some((log_size, note)) = self.db.checkpoint()? else {
             return Ok(None);
         };
-        Ok(self.db.head(tenant, size, log_size)?.map(|head| (note, head)))
+        Ok(self
+            .db
+            .head(tenant, size, log_size)?
+            .map(|head| (note, head)))
     }
 
     /// Appends heads and signs the log. Blocks.
-    pub(super) fn log_heads(&self, heads: &[(TenantId, Head)], now: Timestamp) -> Result<(), StoreError> {
-        self.db.append_heads(heads, now, |size, root| self.log.sign(size, root, now))
+    pub(super) fn log_heads(
+        &self,
+        heads: &[(TenantId, Head)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.db
+            .append_heads(heads, now, |size, root| self.log.sign(size, root, now))
     }
 }

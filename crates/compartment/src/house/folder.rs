@@ -32,7 +32,12 @@ impl Folder {
         if absolute(keyring)?.starts_with(&path) {
             return Err(HouseError::KeyringInsideData);
         }
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"))?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(HouseError::InUse),

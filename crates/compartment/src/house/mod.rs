@@ -7,20 +7,22 @@ mod registry;
 mod rounds;
 mod tenants;
 
-pub use counters::HouseStats;
 pub(crate) use counters::Counters;
+pub use counters::HouseStats;
 pub(crate) use directory::Directory;
 
 use crate::{
     administration::Operator,
-    credential::{ApiKeyKind, Claims, FetchJwks, Presented, PresentedKey, SecretToken, keyed_hash, mint},
+    credential::{
+        ApiKeyKind, Claims, FetchJwks, Presented, PresentedKey, SecretToken, keyed_hash, mint,
+    },
     error::{AdmitError, HouseError, Refused},
     gatehouse::Gatehouse,
     id::{ApiKeyId, IssuerId, TenantId},
+    journal::{self, JournalKeys},
     keys::{KeyProvider, Keyring, Secret32},
     keyset::{DeploymentKeys, TenantKeys},
     meter::Ledger,
-    journal::{self, JournalKeys},
     store::{DeploymentDb, Scribes, TenantDb, TenantState},
     tenant::{Surroundings, Tenant},
 };
@@ -95,7 +97,11 @@ impl House {
     /// [`HouseError`]. After one, it may be repeated.
     pub fn init(config: &HouseConfig, now: Timestamp) -> Result<Option<SecretToken>, HouseError> {
         let (_folder, _, db, keys) = Self::parts(config, true)?;
-        if db.operator_keys()?.is_empty() { Self::add_operator(&db, &keys, now).map(Some) } else { Ok(None) }
+        if db.operator_keys()?.is_empty() {
+            Self::add_operator(&db, &keys, now).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Adds an operator key, for a deployment whose last one is lost. Whoever can call this has the folders and the key
@@ -104,7 +110,10 @@ impl House {
     /// # Errors
     ///
     /// [`HouseError`]; [`HouseError::InUse`] while the house is open.
-    pub fn add_operator_key(config: &HouseConfig, now: Timestamp) -> Result<SecretToken, HouseError> {
+    pub fn add_operator_key(
+        config: &HouseConfig,
+        now: Timestamp,
+    ) -> Result<SecretToken, HouseError> {
         let (_folder, _, db, keys) = Self::parts(config, false)?;
         Self::add_operator(&db, &keys, now)
     }
@@ -134,20 +143,33 @@ impl House {
         }))
     }
 
-    fn parts(config: &HouseConfig, make: bool) -> Result<(Folder, Keyring, DeploymentDb, DeploymentKeys), HouseError> {
+    fn parts(
+        config: &HouseConfig,
+        make: bool,
+    ) -> Result<(Folder, Keyring, DeploymentDb, DeploymentKeys), HouseError> {
         let folder = Folder::lock(&config.data_dir, &config.keyring_dir, make)?;
         let keyring = Keyring::open(&config.keyring_dir, Arc::clone(&config.provider))?;
         let db = DeploymentDb::open(&folder.deployment())?;
         let keys = DeploymentKeys::derive(&keyring.deployment_root()?);
         if let Some(tenant) = db.tenants(None, 1)?.first() {
-            keys.open_name(&tenant.id, &tenant.sealed_name).map_err(|_| HouseError::KeysDoNotFit)?;
+            keys.open_name(&tenant.id, &tenant.sealed_name)
+                .map_err(|_| HouseError::KeysDoNotFit)?;
         }
         Ok((folder, keyring, db, keys))
     }
 
-    fn add_operator(db: &DeploymentDb, keys: &DeploymentKeys, now: Timestamp) -> Result<SecretToken, HouseError> {
-        let (id, secret) = mint(ApiKeyKind::Operator).map_err(|error| HouseError::Keys(error.into()))?;
-        db.add_operator_key(&id, &keyed_hash(&keys.credential_hash, secret.expose()), now)?;
+    fn add_operator(
+        db: &DeploymentDb,
+        keys: &DeploymentKeys,
+        now: Timestamp,
+    ) -> Result<SecretToken, HouseError> {
+        let (id, secret) =
+            mint(ApiKeyKind::Operator).map_err(|error| HouseError::Keys(error.into()))?;
+        db.add_operator_key(
+            &id,
+            &keyed_hash(&keys.credential_hash, secret.expose()),
+            now,
+        )?;
         Ok(secret)
     }
 
@@ -167,7 +189,10 @@ impl House {
             return Err(Refused::Unauthorized);
         };
         let stored = self.operators.read().get(&key.id()).copied();
-        let proven = key.matches(&self.directory.keys.credential_hash, stored.as_ref().unwrap_or(self.decoy.hash()));
+        let proven = key.matches(
+            &self.directory.keys.credential_hash,
+            stored.as_ref().unwrap_or(self.decoy.hash()),
+        );
         if proven && stored.is_some() && key.kind() == ApiKeyKind::Operator {
             Ok(Operator::new(Arc::clone(self)))
         } else {
@@ -196,7 +221,10 @@ impl House {
             store: this.directory.db.check().is_ok(),
             keys: this.keyring.check().is_ok(),
         });
-        looked.await.unwrap_or(Health { store: false, keys: false })
+        looked.await.unwrap_or(Health {
+            store: false,
+            keys: false,
+        })
     }
 
     /// Waits until every call that ended is settled in the store. For the end of a process.
@@ -204,7 +232,11 @@ impl House {
         self.ledger.settled().await;
     }
 
-    pub(crate) async fn tenant_of_key(self: &Arc<Self>, key: ApiKeyId, now: Timestamp) -> Result<Option<Arc<Tenant>>, Refused> {
+    pub(crate) async fn tenant_of_key(
+        self: &Arc<Self>,
+        key: ApiKeyId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Tenant>>, Refused> {
         match self.directory.tenant_of_key(key).await? {
             Some(id) => self.tenant(id, now).await.map(Some),
             None => Ok(None),
@@ -229,24 +261,41 @@ impl House {
     }
 
     /// The tenant, opened if it was not.
-    pub(crate) async fn tenant(self: &Arc<Self>, id: TenantId, now: Timestamp) -> Result<Arc<Tenant>, Refused> {
+    pub(crate) async fn tenant(
+        self: &Arc<Self>,
+        id: TenantId,
+        now: Timestamp,
+    ) -> Result<Arc<Tenant>, Refused> {
         let this = Arc::clone(self);
-        let tenant = self.registry.get(id, move || this.open_tenant(id, now)).await?;
+        let tenant = self
+            .registry
+            .get(id, move || this.open_tenant(id, now))
+            .await?;
         if !tenant.is_poisoned() {
             return Ok(tenant);
         }
         // Opened anew as soon as nobody holds it any more.
         drop(tenant);
         let registry = Arc::clone(&self.registry);
-        tokio::task::spawn_blocking(move || registry.close_idle(&id)).await.map_err(|_| Refused::Internal)?;
+        tokio::task::spawn_blocking(move || registry.close_idle(&id))
+            .await
+            .map_err(|_| Refused::Internal)?;
         Err(Refused::StoreUnavailable)
     }
 
     /// Blocks on the key provider and the disk.
     fn open_tenant(&self, id: TenantId, now: Timestamp) -> Result<Tenant, Refused> {
-        let row = self.directory.db.tenant(&id)?.ok_or(Refused::NotFound { what: "tenant" })?;
+        let row = self
+            .directory
+            .db
+            .tenant(&id)?
+            .ok_or(Refused::NotFound { what: "tenant" })?;
         let root = self.keyring.open_root(&id)?;
-        let db = TenantDb::open(&self.folder.tenant(&id), &self.scribes, move |transaction| journal::recover(transaction, now))?;
+        let db = TenantDb::open(
+            &self.folder.tenant(&id),
+            &self.scribes,
+            move |transaction| journal::recover(transaction, now),
+        )?;
         let around = Surroundings {
             directory: Arc::clone(&self.directory),
             counters: Arc::clone(&self.counters),
@@ -254,7 +303,14 @@ impl House {
             fetch_jwks: Arc::clone(&self.fetch_jwks),
         };
         let keys = TenantKeys::derive(&root, &id);
-        Tenant::load(id, db, keys, JournalKeys::derive(&root, &id)?, around, row.state == TenantState::Suspended)
+        Tenant::load(
+            id,
+            db,
+            keys,
+            JournalKeys::derive(&root, &id)?,
+            around,
+            row.state == TenantState::Suspended,
+        )
     }
 }
 
@@ -273,7 +329,10 @@ pub(crate) struct Decoy {
 impl Decoy {
     fn new() -> Result<Self, HouseError> {
         let random = || Secret32::random().map_err(|error| HouseError::Keys(error.into()));
-        Ok(Self { key: random()?, hash: *random()?.expose() })
+        Ok(Self {
+            key: random()?,
+            hash: *random()?.expose(),
+        })
     }
 
     pub(crate) fn hash(&self) -> &[u8; 32] {

@@ -76,7 +76,11 @@ impl<T: Send + Sync + 'static> Registry<T> {
     /// Those that are open, for walking them one at a time.
     pub(crate) fn ids(&self) -> Vec<TenantId> {
         let places = self.places.lock();
-        places.iter().filter(|(_, place)| place.slot.lock().is_some()).map(|(id, _)| *id).collect()
+        places
+            .iter()
+            .filter(|(_, place)| place.slot.lock().is_some())
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// The tenant if it is open. Counts as no use of it.
@@ -90,7 +94,11 @@ impl<T: Send + Sync + 'static> Registry<T> {
     ///
     /// What `open` says, and then the next call tries again; [`Refused::Overloaded`] where as many are in use as may be
     /// open.
-    pub(crate) async fn get(self: &Arc<Self>, id: TenantId, open: impl FnOnce() -> Result<T, Refused> + Send + 'static) -> Result<Arc<T>, Refused> {
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        id: TenantId,
+        open: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+    ) -> Result<Arc<T>, Refused> {
         let place = self.place(id);
         if let Some(value) = place.get() {
             return Ok(value);
@@ -99,7 +107,9 @@ impl<T: Send + Sync + 'static> Registry<T> {
             let gate = Arc::clone(&place.gate).lock_owned().await;
             (self.opening.acquire().await, gate)
         };
-        let (permit, gate) = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Refused::Overloaded)?;
+        let (permit, gate) = tokio::time::timeout(PATIENCE, turn)
+            .await
+            .map_err(|_| Refused::Overloaded)?;
         if let Some(value) = place.get() {
             return Ok(value);
         }
@@ -141,15 +151,29 @@ impl<T: Send + Sync + 'static> Registry<T> {
     fn place(&self, id: TenantId) -> Arc<Place<T>> {
         let mut places = self.places.lock();
         let place = places.entry(id).or_insert_with(|| {
-            Arc::new(Place { gate: Arc::default(), slot: Mutex::new(None), used: AtomicU64::new(0), round: AtomicI64::new(0) })
+            Arc::new(Place {
+                gate: Arc::default(),
+                slot: Mutex::new(None),
+                used: AtomicU64::new(0),
+                round: AtomicI64::new(0),
+            })
         });
-        place.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        place.round.store(self.round.load(Ordering::Relaxed), Ordering::Relaxed);
+        place
+            .used
+            .store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        place
+            .round
+            .store(self.round.load(Ordering::Relaxed), Ordering::Relaxed);
         Arc::clone(place)
     }
 
     /// Holds the gate until it is done even if the caller is long gone.
-    fn open(&self, place: &Place<T>, gate: OwnedMutexGuard<()>, open: impl FnOnce() -> Result<T, Refused>) -> Result<Arc<T>, Refused> {
+    fn open(
+        &self,
+        place: &Place<T>,
+        gate: OwnedMutexGuard<()>,
+        open: impl FnOnce() -> Result<T, Refused>,
+    ) -> Result<Arc<T>, Refused> {
         if self.len() >= self.capacity {
             self.close_longest_unused(self.capacity - 1);
         }
@@ -247,7 +271,10 @@ mod tests {
         drop(registry.get(id(2), || Ok(2)).await.unwrap());
         let three = registry.get(id(3), || Ok(3)).await.unwrap();
         assert!(registry.peek(&id(2)).is_none() && registry.peek(&id(1)).is_some());
-        assert_eq!(registry.get(id(4), || Ok(4)).await, Err(Refused::Overloaded));
+        assert_eq!(
+            registry.get(id(4), || Ok(4)).await,
+            Err(Refused::Overloaded)
+        );
         drop(one);
         assert_eq!(registry.get(id(4), || Ok(4)).await.as_deref(), Ok(&4));
         assert!(registry.peek(&id(1)).is_none());
@@ -264,7 +291,9 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_open_is_tried_again() {
         let registry = Arc::new(Registry::new(1, |_| ()));
-        let failed = registry.get(id(1), || Err::<u8, _>(Refused::KeyServiceUnavailable)).await;
+        let failed = registry
+            .get(id(1), || Err::<u8, _>(Refused::KeyServiceUnavailable))
+            .await;
         assert_eq!(failed, Err(Refused::KeyServiceUnavailable));
         assert_eq!(registry.get(id(1), || Ok(1)).await.as_deref(), Ok(&1));
         assert_eq!(registry.len(), 1);

@@ -25,13 +25,18 @@ impl House {
     /// The first fault of the store. The other tenants had their round all the same, and the next one tries again.
     pub async fn rounds(self: &Arc<Self>, now: Timestamp) -> Result<(), Refused> {
         let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || this.round(now)).await.map_err(|_| Refused::Internal)?
+        tokio::task::spawn_blocking(move || this.round(now))
+            .await
+            .map_err(|_| Refused::Internal)?
     }
 
     fn round(&self, now: Timestamp) -> Result<(), Refused> {
         let open = self.registry.ids();
         // All are queued before the first is waited for, so that their syncs overlap.
-        let visits: Vec<_> = open.iter().filter_map(|id| Visit::begin(self.registry.peek(id)?, now)).collect();
+        let visits: Vec<_> = open
+            .iter()
+            .filter_map(|id| Visit::begin(self.registry.peek(id)?, now))
+            .collect();
         let mut first = Ok(());
         for visit in visits {
             let ended = visit.end().map(|head| self.heads.lock().extend(head));

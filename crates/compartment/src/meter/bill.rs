@@ -13,7 +13,12 @@ const BYTES_PER_TOKEN: u64 = 4;
 const MOST_BYTES_PER_TOKEN: u64 = 64;
 
 /// A call that cost nothing.
-pub(crate) const NO_TOKENS: TokenUse = TokenUse { input: 0, cached_input: 0, cache_written: 0, output: 0 };
+pub(crate) const NO_TOKENS: TokenUse = TokenUse {
+    input: 0,
+    cached_input: 0,
+    cache_written: 0,
+    output: 0,
+};
 
 /// What was seen of an answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,8 +29,12 @@ pub(crate) struct Observed {
 
 impl Observed {
     pub(crate) fn add(&mut self, tokens_at_least: u32, bytes: usize) {
-        self.tokens_at_least = self.tokens_at_least.saturating_add(u64::from(tokens_at_least));
-        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.tokens_at_least = self
+            .tokens_at_least
+            .saturating_add(u64::from(tokens_at_least));
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// Whether this is certainly more than was reserved. One piece more than tokens is let through for each choice:
@@ -38,7 +47,8 @@ impl Observed {
     }
 
     fn tokens(&self) -> u64 {
-        self.tokens_at_least.max(self.bytes.div_ceil(BYTES_PER_TOKEN))
+        self.tokens_at_least
+            .max(self.bytes.div_ceil(BYTES_PER_TOKEN))
     }
 }
 
@@ -57,9 +67,12 @@ impl Bill {
     /// `sent` says whether the request was ever fit to be sent; before that nothing can have cost anything.
     pub(crate) fn of(held: &Held, outcome: &Outcome, observed: Observed, sent: bool) -> Self {
         let bound = held.bound();
-        let nothing_left = !sent || matches!(outcome.ended, Ended::NotSent | Ended::UpstreamRefused);
+        let nothing_left =
+            !sent || matches!(outcome.ended, Ended::NotSent | Ended::UpstreamRefused);
         // All zeros is what servers write that do not count.
-        let reported = outcome.usage.filter(|usage| usage.input > 0 || usage.output > 0);
+        let reported = outcome
+            .usage
+            .filter(|usage| usage.input > 0 || usage.output > 0);
         let (tokens, basis) = match (reported, outcome.ended) {
             _ if nothing_left => return Self::NOTHING,
             (Some(usage), _) => (usage, Basis::Measured),
@@ -75,7 +88,11 @@ impl Bill {
             cache_written: tokens.cache_written.min(bound.input),
             output: tokens.output.min(bound.output),
         };
-        let cost = if basis == Basis::Bound { held.cost() } else { held.price_of(clamped) };
+        let cost = if basis == Basis::Bound {
+            held.cost()
+        } else {
+            held.price_of(clamped)
+        };
         Self {
             tokens: clamped,
             cost,

@@ -10,7 +10,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
-use policy::{Book, Charge, Decided, LimitSet, Limits, Missing, Nanos, Price, Question, Reservation, ReserveAsk, Reserved, Scope, Task, TokenUse};
+use policy::{
+    Book, Charge, Decided, LimitSet, Limits, Missing, Nanos, Price, Question, Reservation,
+    ReserveAsk, Reserved, Scope, Task, TokenUse,
+};
 use std::sync::Arc;
 
 /// How many scopes without calls in flight one tenant's book keeps in memory.
@@ -31,7 +34,11 @@ pub(crate) struct Tiers {
 impl Tiers {
     pub(crate) fn new(operator: LimitSet, steward: LimitSet) -> Self {
         let effective = operator.tightened_by(&steward);
-        Self { operator, steward, effective }
+        Self {
+            operator,
+            steward,
+            effective,
+        }
     }
 
     pub(crate) fn effective(&self) -> &LimitSet {
@@ -98,7 +105,10 @@ impl Meter {
     pub(crate) fn new(tiers: Tiers) -> Self {
         Self {
             limits: RwLock::new(Arc::new(tiers)),
-            counts: Mutex::new(Counts { rates: Rates::new(), book: Book::new(IDLE_SCOPES) }),
+            counts: Mutex::new(Counts {
+                rates: Rates::new(),
+                book: Book::new(IDLE_SCOPES),
+            }),
         }
     }
 
@@ -112,12 +122,21 @@ impl Meter {
     }
 
     /// Decides, then takes from the rates, then holds money and a slot.
-    pub(crate) async fn hold(&self, home: &Tenant, who: &Principal, ask: &Ask<'_>, now: Timestamp) -> Result<Held, Refused> {
+    pub(crate) async fn hold(
+        &self,
+        home: &Tenant,
+        who: &Principal,
+        ask: &Ask<'_>,
+        now: Timestamp,
+    ) -> Result<Held, Refused> {
         let decided = decide(who, ask)?;
         let limits = self.scopes(who, ask);
         let choices = ask.facts.choices.max(1);
         let wanted = fitting_output(&decided, &limits, ask, choices);
-        self.counts.lock().rates.take(Counted::Requests, &limits, 1, now)?;
+        self.counts
+            .lock()
+            .rates
+            .take(Counted::Requests, &limits, 1, now)?;
         let asked = ReserveAsk {
             limits: &limits,
             price: decided.price,
@@ -127,7 +146,13 @@ impl Meter {
         };
         for _ in 0..LOADS {
             match self.reserve(&asked, ask, now)? {
-                Reserved::Granted(reservation) => return Ok(Held { reservation, price: decided.price, choices }),
+                Reserved::Granted(reservation) => {
+                    return Ok(Held {
+                        reservation,
+                        price: decided.price,
+                        choices,
+                    });
+                }
                 Reserved::NotLoaded(missing) => self.load(home, missing).await?,
             }
         }
@@ -136,13 +161,26 @@ impl Meter {
 
     /// Takes one request from the rates of tenant and credential, for what is no call and costs a record all the same.
     pub(crate) fn take_request(&self, who: &Principal, now: Timestamp) -> Result<(), Refused> {
-        let mut limits = self.limits.read().effective.effective(Some(&who.credential()), None, "");
+        let mut limits = self
+            .limits
+            .read()
+            .effective
+            .effective(Some(&who.credential()), None, "");
         limits.retain(|(scope, _)| !matches!(scope, Scope::Model(_)));
-        Ok(self.counts.lock().rates.take(Counted::Requests, &limits, 1, now)?)
+        Ok(self
+            .counts
+            .lock()
+            .rates
+            .take(Counted::Requests, &limits, 1, now)?)
     }
 
     /// Money, slot and tokens under one lock: nobody sees one without the others.
-    fn reserve(&self, asked: &ReserveAsk<'_>, ask: &Ask<'_>, now: Timestamp) -> Result<Reserved, Refused> {
+    fn reserve(
+        &self,
+        asked: &ReserveAsk<'_>,
+        ask: &Ask<'_>,
+        now: Timestamp,
+    ) -> Result<Reserved, Refused> {
         let counts = &mut *self.counts.lock();
         let reserved = counts.book.reserve(now, asked)?;
         let Reserved::Granted(reservation) = reserved else {
@@ -150,7 +188,10 @@ impl Meter {
         };
         let output = u64::from(reservation.output_tokens()) * u64::from(asked.choices);
         let tokens = rated_input(ask).saturating_add(output);
-        match counts.rates.take(Counted::Tokens, asked.limits, tokens, now) {
+        match counts
+            .rates
+            .take(Counted::Tokens, asked.limits, tokens, now)
+        {
             Ok(()) => Ok(Reserved::Granted(reservation)),
             Err(refusal) => {
                 counts.book.cancel(reservation);
@@ -161,7 +202,9 @@ impl Meter {
 
     async fn load(&self, home: &Tenant, missing: Missing) -> Result<(), Refused> {
         let windows = missing.windows().to_vec();
-        let spends = home.read(move |connection| store::spend::get(connection, &windows)).await?;
+        let spends = home
+            .read(move |connection| store::spend::get(connection, &windows))
+            .await?;
         self.counts.lock().book.load(missing, &spends);
         Ok(())
     }
@@ -169,13 +212,22 @@ impl Meter {
     /// To be called once the store has the charge.
     pub(crate) fn settle(&self, charge: Charge) {
         for crossed in self.counts.lock().book.settle(charge) {
-            tracing::info!(scope = crossed.scope.kind(), window = crossed.window.kind(), percent = crossed.percent, "a tenant crossed a soft threshold of a money limit");
+            tracing::info!(
+                scope = crossed.scope.kind(),
+                window = crossed.window.kind(),
+                percent = crossed.percent,
+                "a tenant crossed a soft threshold of a money limit"
+            );
         }
     }
 
     fn scopes(&self, who: &Principal, ask: &Ask<'_>) -> Vec<(Scope, Limits)> {
         let subject = who.subject.map(|subject| hex::encode(subject.stored));
-        self.limits.read().effective.effective(Some(&who.credential()), subject.as_deref(), ask.facts.model)
+        self.limits.read().effective.effective(
+            Some(&who.credential()),
+            subject.as_deref(),
+            ask.facts.model,
+        )
     }
 }
 
@@ -203,7 +255,12 @@ fn rated_input(ask: &Ask<'_>) -> u64 {
 
 /// The wanted output, and no more than a full minute of tokens allows. At least one token where there is output at
 /// all: the rate then refuses with its own words.
-fn fitting_output(decided: &Decided, limits: &[(Scope, Limits)], ask: &Ask<'_>, choices: u32) -> u32 {
+fn fitting_output(
+    decided: &Decided,
+    limits: &[(Scope, Limits)],
+    ask: &Ask<'_>,
+    choices: u32,
+) -> u32 {
     let least = match ask.route.task() {
         Task::Text => 1,
         Task::Embedding => 0,

@@ -25,11 +25,18 @@ impl Intent {
     /// # Errors
     ///
     /// [`Refused::Internal`] where the deployment gave a model or an upstream a name that is no [`Id`].
-    pub(crate) fn new(home: &Tenant, call: CallId, who: &Principal, ask: &Ask<'_>, now: Timestamp) -> Result<Self, Refused> {
+    pub(crate) fn new(
+        home: &Tenant,
+        call: CallId,
+        who: &Principal,
+        ask: &Ask<'_>,
+        now: Timestamp,
+    ) -> Result<Self, Refused> {
         let id = |text: &str| Id::new(text).map_err(|_| Refused::Internal);
         let credential = who.credential();
         let salt = home.keys.commitment_salt(&call);
-        let journalled = |name: Option<BlindName>| name.map(|name| Blinded::from_bytes(name.journalled));
+        let journalled =
+            |name: Option<BlindName>| name.map(|name| Blinded::from_bytes(name.journalled));
         let record = CallIntent {
             call: id(&call.to_string())?,
             credential: id(&credential)?,

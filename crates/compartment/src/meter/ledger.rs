@@ -68,18 +68,32 @@ impl Ledger {
     pub(crate) fn start() -> io::Result<Self> {
         let (handed_over, taken) = unbounded_channel();
         let waiting = Arc::new(Waiting::default());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
         let counted = Arc::clone(&waiting);
-        std::thread::Builder::new().name("settler".to_owned()).spawn(move || runtime.block_on(run(taken, &counted)))?;
-        Ok(Self { handed_over, waiting })
+        std::thread::Builder::new()
+            .name("settler".to_owned())
+            .spawn(move || runtime.block_on(run(taken, &counted)))?;
+        Ok(Self {
+            handed_over,
+            waiting,
+        })
     }
 
     /// Hands a call over to be settled. Never blocks. There are never more of these than there were permits at once.
     pub(crate) fn settle(&self, home: &Arc<Tenant>, held: Held, settlement: Settlement) -> Settled {
         let charge = held.charge(settlement.bill.cost);
-        let settled = Settled { tokens: settlement.bill.tokens, cost: charge.cost() };
+        let settled = Settled {
+            tokens: settlement.bill.tokens,
+            cost: charge.cost(),
+        };
         self.waiting.count.fetch_add(1, Ordering::AcqRel);
-        let pending = Pending { home: Arc::clone(home), charge, settlement };
+        let pending = Pending {
+            home: Arc::clone(home),
+            charge,
+            settlement,
+        };
         if self.handed_over.send(pending).is_err() {
             // INVARIANT: the thread takes as long as there is a ledger. Were it gone, the call would stay open in the
             // store and be settled at the bound by the next start.
@@ -127,7 +141,11 @@ fn done(waiting: &Waiting) {
 
 /// INVARIANT: the book hears of a settlement after the store has it; what the book forgets it reads there again.
 async fn settle(pending: Pending) {
-    let Pending { home, charge, settlement } = pending;
+    let Pending {
+        home,
+        charge,
+        settlement,
+    } = pending;
     let spends = charge.spends();
     while let Err(refused) = record(&home, &settlement, charge.cost(), &spends).await {
         if home.is_poisoned() {
@@ -135,7 +153,10 @@ async fn settle(pending: Pending) {
             // opened anew, which it is as soon as nobody holds it.
             return;
         }
-        tracing::warn!(code = refused.code(), "a settlement could not be recorded; it is tried again");
+        tracing::warn!(
+            code = refused.code(),
+            "a settlement could not be recorded; it is tried again"
+        );
         tokio::time::sleep(RETRY).await;
     }
     home.meter.settle(charge);
@@ -143,8 +164,17 @@ async fn settle(pending: Pending) {
 
 /// Settles the call if it is open in the store. It is not where the intent never came that far, or where an earlier try
 /// did and its answer was lost.
-async fn record(home: &Tenant, settlement: &Settlement, cost: Nanos, spends: &[Spend]) -> Result<(), Refused> {
-    let (id, end, record) = (settlement.call, settlement.end(cost), settlement.record(cost)?);
+async fn record(
+    home: &Tenant,
+    settlement: &Settlement,
+    cost: Nanos,
+    spends: &[Spend],
+) -> Result<(), Refused> {
+    let (id, end, record) = (
+        settlement.call,
+        settlement.end(cost),
+        settlement.record(cost)?,
+    );
     let (spends, at) = (spends.to_vec(), settlement.at);
     let ticket = home.submit(move |transaction| {
         if store::calls::settle(transaction, &id, &end)? {
@@ -165,7 +195,9 @@ impl Settlement {
             Ended::Completed => evidence::Outcome::Completed,
             Ended::ClientGone => evidence::Outcome::ClientGone,
             Ended::CutAtReservation => evidence::Outcome::CutAtReservation,
-            Ended::NotSent | Ended::UpstreamRefused | Ended::UpstreamFailed => evidence::Outcome::UpstreamFailed,
+            Ended::NotSent | Ended::UpstreamRefused | Ended::UpstreamFailed => {
+                evidence::Outcome::UpstreamFailed
+            }
             Ended::Abandoned => evidence::Outcome::Abandoned,
         }
     }

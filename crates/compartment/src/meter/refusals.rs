@@ -33,7 +33,15 @@ pub(crate) struct RefusalLog(Mutex<HashMap<Kind, Seen>>);
 
 impl RefusalLog {
     /// Takes note of a refusal. Never waits.
-    pub(crate) fn note(&self, home: &Tenant, call: CallId, who: &Principal, ask: &Ask<'_>, refused: &Refused, now: Timestamp) {
+    pub(crate) fn note(
+        &self,
+        home: &Tenant,
+        call: CallId,
+        who: &Principal,
+        ask: &Ask<'_>,
+        refused: &Refused,
+        now: Timestamp,
+    ) {
         home.counters.refused(refused);
         let kind = Kind {
             credential: Some(who.credential()),
@@ -63,21 +71,38 @@ impl RefusalLog {
     }
 
     /// Counts one; returns what is to be recorded now.
-    fn count(&self, mut kind: Kind, call: CallId, now: Timestamp) -> Vec<(Kind, CallId, NonZeroU32)> {
+    fn count(
+        &self,
+        mut kind: Kind,
+        call: CallId,
+        now: Timestamp,
+    ) -> Vec<(Kind, CallId, NonZeroU32)> {
         let second = now.as_second();
         let mut log = self.0.lock();
         if log.len() >= MAX_KINDS && !log.contains_key(&kind) {
-            kind = Kind { credential: None, model: None, ..kind };
+            kind = Kind {
+                credential: None,
+                model: None,
+                ..kind
+            };
         }
         let mut due = Vec::new();
         match log.get_mut(&kind) {
             Some(seen) if seen.second == second => {
                 let (first, count) = seen.held.unwrap_or((call, NonZeroU32::MIN));
-                let more = if seen.held.is_some() { count.saturating_add(1) } else { count };
+                let more = if seen.held.is_some() {
+                    count.saturating_add(1)
+                } else {
+                    count
+                };
                 seen.held = Some((first, more));
             }
             Some(seen) => {
-                due.extend(seen.held.take().map(|(first, count)| (kind.clone(), first, count)));
+                due.extend(
+                    seen.held
+                        .take()
+                        .map(|(first, count)| (kind.clone(), first, count)),
+                );
                 seen.second = second;
                 due.push((kind, call, NonZeroU32::MIN));
             }
@@ -92,7 +117,9 @@ impl RefusalLog {
 
 fn record(home: &Tenant, kind: Kind, call: CallId, count: NonZeroU32, now: Timestamp) {
     let id = |text: &str| Id::new(text).ok();
-    let (Some(call), Some(route), Some(reason)) = (id(&call.to_string()), id(kind.route), id(kind.reason)) else {
+    let (Some(call), Some(route), Some(reason)) =
+        (id(&call.to_string()), id(kind.route), id(kind.reason))
+    else {
         return;
     };
     let refused = CallRefused {
@@ -104,7 +131,8 @@ fn record(home: &Tenant, kind: Kind, call: CallId, count: NonZeroU32, now: Times
         count,
     };
     // Nobody waits for it, and where the disk is full the refusal stands all the same.
-    let _ = home.submit(move |transaction| transaction.append(RecordKind::CallRefused(refused), now));
+    let _ =
+        home.submit(move |transaction| transaction.append(RecordKind::CallRefused(refused), now));
 }
 
 #[cfg(test)]
@@ -116,7 +144,12 @@ mod tests {
     }
 
     fn kind(n: usize) -> Kind {
-        Kind { credential: Some(n.to_string()), route: "/v1/chat/completions", model: None, reason: "rate_limit_exceeded" }
+        Kind {
+            credential: Some(n.to_string()),
+            route: "/v1/chat/completions",
+            model: None,
+            reason: "rate_limit_exceeded",
+        }
     }
 
     #[test]
@@ -141,7 +174,13 @@ mod tests {
             counted += due.iter().map(|(_, _, count)| count.get()).sum::<u32>();
         }
         assert!(log.0.lock().len() <= MAX_KINDS + 1);
-        let held: u32 = log.0.lock().values().filter_map(|seen| seen.held).map(|(_, count)| count.get()).sum();
+        let held: u32 = log
+            .0
+            .lock()
+            .values()
+            .filter_map(|seen| seen.held)
+            .map(|(_, count)| count.get())
+            .sum();
         assert_eq!((counted + held) as usize, 3 * MAX_KINDS);
     }
 }

@@ -1,6 +1,9 @@
 //! No interleaving spends one unit more than allowed.
 
-use crate::support::{Site, Tenant, ask, at, completed, facts, mint, money, now, outcome, rights, sent, tenant_limits, verified};
+use crate::support::{
+    Site, Tenant, ask, at, completed, facts, mint, money, now, outcome, rights, sent,
+    tenant_limits, verified,
+};
 use compartment::{Ended, Refused};
 use policy::{LimitSet, Limits, Nanos, RefusalCode, Right};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -48,7 +51,10 @@ async fn two_hundred_calls_against_a_budget_for_ten_never_spend_more() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
     let budget = money("0.300");
-    let limits = tenant_limits(Limits { money_total: Some(budget), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        money_total: Some(budget),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     let upstream = Arc::new(parking_lot::Mutex::new(Nanos::ZERO));
@@ -72,7 +78,11 @@ async fn two_hundred_calls_against_a_budget_for_ten_never_spend_more() {
             let mut permit = match permit {
                 Ok(permit) => permit,
                 Err(refused) => {
-                    assert_eq!(code(&refused), Some(RefusalCode::InsufficientQuota), "{refused}");
+                    assert_eq!(
+                        code(&refused),
+                        Some(RefusalCode::InsufficientQuota),
+                        "{refused}"
+                    );
                     return false;
                 }
             };
@@ -99,7 +109,11 @@ async fn two_hundred_calls_against_a_budget_for_ten_never_spend_more() {
     site.house.settled().await;
     let spent = spent(&tenant).await;
     assert!(made > 0 && spent <= budget, "{made} {spent}");
-    assert_eq!(spent, *upstream.lock(), "the ledger is what the upstream counted");
+    assert_eq!(
+        spent,
+        *upstream.lock(),
+        "the ledger is what the upstream counted"
+    );
     assert_eq!(site.house.stats().permits_in_flight, 0);
 
     // Nothing leaked: what is left can be spent to the last call that fits.
@@ -119,14 +133,20 @@ async fn two_hundred_calls_against_a_budget_for_ten_never_spend_more() {
 async fn the_output_is_clamped_to_what_the_money_pays_for() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
-    let limits = tenant_limits(Limits { money_per_day: Some(money("0.025")), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        money_per_day: Some(money("0.025")),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     let mut permit = home.permit(&who, ask(10, 20), now()).await.unwrap();
     assert_eq!(permit.max_output(), 15);
     assert_eq!(permit.clean(String::new()).unwrap().max_output(), 15);
     let refused = home.permit(&who, ask(10, 20), now()).await.unwrap_err();
-    assert_eq!((refused.status(), refused.code()), (402, "insufficient_quota"));
+    assert_eq!(
+        (refused.status(), refused.code()),
+        (402, "insufficient_quota")
+    );
     // Tomorrow is another day.
     assert!(home.permit(&who, ask(10, 20), at(13 * 3600)).await.is_ok());
 }
@@ -135,7 +155,10 @@ async fn the_output_is_clamped_to_what_the_money_pays_for() {
 async fn a_budget_outlives_a_restart() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
-    let limits = tenant_limits(Limits { money_total: Some(money("0.050")), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        money_total: Some(money("0.050")),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     let mut permit = home.permit(&who, ask(10, 20), now()).await.unwrap();
@@ -154,13 +177,19 @@ async fn a_budget_outlives_a_restart() {
 async fn slots_are_given_back_when_calls_end() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
-    let limits = tenant_limits(Limits { concurrent_calls: some(2), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        concurrent_calls: some(2),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     let one = home.permit(&who, ask(1, 1), now()).await.unwrap();
     let two = home.permit(&who, ask(1, 1), now()).await.unwrap();
     let refused = home.permit(&who, ask(1, 1), now()).await.unwrap_err();
-    assert_eq!((refused.status(), code(&refused)), (429, Some(RefusalCode::ConcurrencyLimit)));
+    assert_eq!(
+        (refused.status(), code(&refused)),
+        (429, Some(RefusalCode::ConcurrencyLimit))
+    );
     drop(one);
     let _ = two.settle(completed(1, 1));
     site.house.settled().await;
@@ -172,7 +201,11 @@ async fn slots_are_given_back_when_calls_end() {
 async fn a_cancelled_permit_leaks_no_slot_and_no_money() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
-    let limits = tenant_limits(Limits { concurrent_calls: some(1), money_total: Some(money(EACH)), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        concurrent_calls: some(1),
+        money_total: Some(money(EACH)),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     for polls in 0..30 {
@@ -197,9 +230,19 @@ async fn every_scope_has_limits_of_its_own() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
     let small = mint(&tenant.admin, "small", rights(&[Right::Infer])).await;
-    let one = Limits { requests_per_minute: some(1), ..Limits::NONE };
-    let two = Limits { requests_per_minute: some(2), ..Limits::NONE };
-    let limits = LimitSet { keys: [(small.facts.id.to_string(), one)].into(), each_key: two, ..LimitSet::default() };
+    let one = Limits {
+        requests_per_minute: some(1),
+        ..Limits::NONE
+    };
+    let two = Limits {
+        requests_per_minute: some(2),
+        ..Limits::NONE
+    };
+    let limits = LimitSet {
+        keys: [(small.facts.id.to_string(), one)].into(),
+        each_key: two,
+        ..LimitSet::default()
+    };
     tenant.admin.limits().set(limits, now()).await.unwrap();
     for (token, allowed) in [(small.secret.expose(), 1), (tenant.token.as_str(), 2)] {
         let (home, who) = site.admit(token).await.unwrap();
@@ -208,7 +251,11 @@ async fn every_scope_has_limits_of_its_own() {
         }
         let refused = home.permit(&who, ask(1, 1), now()).await.unwrap_err();
         assert_eq!(code(&refused), Some(RefusalCode::RateLimitExceeded));
-        assert!(refused.retry_after().is_some_and(|wait| wait <= Duration::from_secs(60)));
+        assert!(
+            refused
+                .retry_after()
+                .is_some_and(|wait| wait <= Duration::from_secs(60))
+        );
     }
 }
 
@@ -216,7 +263,10 @@ async fn every_scope_has_limits_of_its_own() {
 async fn tokens_a_minute_count_a_quarter_of_the_input_and_all_of_the_output() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
-    let limits = tenant_limits(Limits { tokens_per_minute: some(50), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        tokens_per_minute: some(50),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     // 40 bytes are 10 tokens, which leaves 40 of the minute: a call that names no bound is clamped to that.
@@ -238,7 +288,10 @@ async fn tokens_a_minute_count_a_quarter_of_the_input_and_all_of_the_output() {
 async fn a_flood_of_refusals_is_recorded_in_full_and_costs_few_records() {
     let site = Site::new();
     let tenant = site.tenant("one").await;
-    let limits = tenant_limits(Limits { money_total: Some(Nanos::ZERO), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        money_total: Some(Nanos::ZERO),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     for _ in 0..500 {
@@ -253,5 +306,12 @@ async fn a_flood_of_refusals_is_recorded_in_full_and_costs_few_records() {
         .map(|record| record["count"].as_u64().unwrap() as u32)
         .collect();
     assert_eq!(counts, [1, 499]);
-    assert_eq!(site.house.stats().refusals.get("request_too_expensive").or(site.house.stats().refusals.get("insufficient_quota")), Some(&500));
+    assert_eq!(
+        site.house
+            .stats()
+            .refusals
+            .get("request_too_expensive")
+            .or(site.house.stats().refusals.get("insufficient_quota")),
+        Some(&500)
+    );
 }

@@ -1,6 +1,9 @@
 //! `kill -9` in the middle of everything: no money is spent twice, no record is lost, the journal verifies.
 
-use crate::support::{Site, at, completed, config, money, no_issuer, now, open_again, provider, sent, tenant_limits, verified};
+use crate::support::{
+    Site, at, completed, config, money, no_issuer, now, open_again, provider, sent, tenant_limits,
+    verified,
+};
 use policy::Limits;
 use std::{
     env,
@@ -16,8 +19,14 @@ const TOKEN: &str = "COFFERDAM_TEST_CRASH_TOKEN";
 /// upstream would have charged for, before it settles.
 #[test]
 fn crash_child() {
-    let (Ok(folder), Ok(token)) = (env::var(FOLDER), env::var(TOKEN)) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let (Ok(folder), Ok(token)) = (env::var(FOLDER), env::var(TOKEN)) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let folder = Path::new(&folder);
         let house = open_again(&config(folder, provider(folder), no_issuer())).await;
@@ -26,7 +35,9 @@ fn crash_child() {
             let (home, who) = (home.clone(), who.clone());
             tokio::spawn(async move {
                 loop {
-                    let Ok(mut permit) = home.permit(&who, crate::support::ask(10, 20), at(n)).await else {
+                    let Ok(mut permit) =
+                        home.permit(&who, crate::support::ask(10, 20), at(n)).await
+                    else {
                         tokio::task::yield_now().await;
                         continue;
                     };
@@ -49,9 +60,26 @@ async fn a_process_that_is_killed_has_spent_no_more_than_its_budget_and_lost_no_
     let site = Site::new();
     let tenant = site.tenant("one").await;
     let budget = money("6");
-    tenant.admin.limits().set(tenant_limits(Limits { money_total: Some(budget), ..Limits::NONE }), now()).await.unwrap();
+    tenant
+        .admin
+        .limits()
+        .set(
+            tenant_limits(Limits {
+                money_total: Some(budget),
+                ..Limits::NONE
+            }),
+            now(),
+        )
+        .await
+        .unwrap();
     let (id, token, operator_key) = (tenant.id, tenant.token.clone(), site.operator_key.clone());
-    let Site { house, operator, folder, config, .. } = site;
+    let Site {
+        house,
+        operator,
+        folder,
+        config,
+        ..
+    } = site;
     drop((tenant, operator, house));
     // The child waits for the lock, which is free once the last task here is over.
     let mut sent = Vec::new();
@@ -74,7 +102,11 @@ async fn a_process_that_is_killed_has_spent_no_more_than_its_budget_and_lost_no_
         // SIGKILL
         child.kill().unwrap();
         child.wait().unwrap();
-        seen.extend(output.map_while(Result::ok).filter_map(|line| line.find("sent call_").map(|at| line[at..].to_owned())));
+        seen.extend(
+            output
+                .map_while(Result::ok)
+                .filter_map(|line| line.find("sent call_").map(|at| line[at..].to_owned())),
+        );
         sent.extend(seen);
     }
     let house = open_again(&config).await;
@@ -84,10 +116,21 @@ async fn a_process_that_is_killed_has_spent_no_more_than_its_budget_and_lost_no_
     for line in &sent {
         let words: Vec<_> = line.split(' ').collect();
         // A line that the kill cut in half says nothing.
-        let [_, call, reserved] = words[..] else { continue };
-        let (Ok(call), Ok(reserved)) = (call.parse(), reserved.parse::<u64>()) else { continue };
-        let call = home.calls().get(&call).await.unwrap().expect("a call that was sent is on record");
-        let end = call.end.expect("a call is settled by the time its tenant is open");
+        let [_, call, reserved] = words[..] else {
+            continue;
+        };
+        let (Ok(call), Ok(reserved)) = (call.parse(), reserved.parse::<u64>()) else {
+            continue;
+        };
+        let call = home
+            .calls()
+            .get(&call)
+            .await
+            .unwrap()
+            .expect("a call that was sent is on record");
+        let end = call
+            .end
+            .expect("a call is settled by the time its tenant is open");
         match end.outcome {
             "completed" => assert_eq!((end.input_tokens, end.output_tokens), (10, 3.min(reserved))),
             "recovered_after_crash" => assert_eq!((end.cost, end.basis), (call.reserved, "bound")),

@@ -15,10 +15,17 @@ async fn without_the_key_service_closed_tenants_are_refused_open_ones_go_on_and_
     let (home, who) = site.admit(&open_token).await.unwrap();
     site.keys.down.store(true, Ordering::SeqCst);
     let refused = site.admit(&closed_token).await.unwrap_err();
-    assert_eq!((refused.status(), refused.code()), (503, "key_service_unavailable"));
+    assert_eq!(
+        (refused.status(), refused.code()),
+        (503, "key_service_unavailable")
+    );
     assert!(refused.retry_after().is_some());
     assert!(site.admit(&open_token).await.is_ok());
-    let _ = home.permit(&who, ask(1, 1), now()).await.unwrap().settle(completed(1, 1));
+    let _ = home
+        .permit(&who, ask(1, 1), now())
+        .await
+        .unwrap()
+        .settle(completed(1, 1));
     assert!(site.operator.create_tenant("new", now()).await.is_err());
     assert!(!site.house.health().await.keys && site.house.health().await.store);
 
@@ -34,23 +41,37 @@ async fn without_the_key_service_closed_tenants_are_refused_open_ones_go_on_and_
 async fn a_store_that_cannot_record_refuses_keeps_what_is_owed_and_recovers() {
     let site = Site::new();
     let (tenant, neighbour) = (site.tenant("one").await, site.tenant("two").await);
-    let limits = tenant_limits(Limits { money_total: Some(money("0.060")), ..Limits::NONE });
+    let limits = tenant_limits(Limits {
+        money_total: Some(money("0.060")),
+        ..Limits::NONE
+    });
     tenant.admin.limits().set(limits, now()).await.unwrap();
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     let mut permit = home.permit(&who, ask(10, 20), now()).await.unwrap();
     let id = *permit.call_id();
     sent(&mut permit);
 
-    let file = site.data().join("tenants").join(tenant.id.to_string()).join("store.db");
+    let file = site
+        .data()
+        .join("tenants")
+        .join(tenant.id.to_string())
+        .join("store.db");
     let held = rusqlite::Connection::open(file).unwrap();
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     let _ = permit.settle(completed(10, 20));
     let refused = home.permit(&who, ask(10, 20), now()).await.unwrap_err();
-    assert_eq!((refused.status(), refused.code()), (503, "store_unavailable"));
+    assert_eq!(
+        (refused.status(), refused.code()),
+        (503, "store_unavailable")
+    );
     assert_eq!(site.house.stats().settlements_waiting, 2);
     // The neighbour goes on.
     let (others, other) = site.admit(&neighbour.token).await.unwrap();
-    let _ = others.permit(&other, ask(10, 20), now()).await.unwrap().settle(completed(1, 1));
+    let _ = others
+        .permit(&other, ask(10, 20), now())
+        .await
+        .unwrap()
+        .settle(completed(1, 1));
 
     held.execute_batch("ROLLBACK").unwrap();
     site.house.settled().await;
@@ -84,8 +105,14 @@ async fn more_tenants_than_may_be_open_take_turns_and_lose_nothing() {
         }
         assert!(site.house.stats().open_compartments <= 2);
     }
-    let held = [site.admit(&tokens[0]).await.unwrap(), site.admit(&tokens[1]).await.unwrap()];
-    assert_eq!(site.admit(&tokens[2]).await.unwrap_err(), Refused::Overloaded);
+    let held = [
+        site.admit(&tokens[0]).await.unwrap(),
+        site.admit(&tokens[1]).await.unwrap(),
+    ];
+    assert_eq!(
+        site.admit(&tokens[2]).await.unwrap_err(),
+        Refused::Overloaded
+    );
     drop(held);
     assert!(site.admit(&tokens[2]).await.is_ok());
 }
@@ -95,12 +122,26 @@ async fn another_keyring_opens_nothing() {
     let (site, other) = (Site::new(), Site::new());
     let tenant = site.tenant("one").await;
     drop(tenant);
-    let Site { house, operator, folder, mut config, .. } = site;
+    let Site {
+        house,
+        operator,
+        folder,
+        mut config,
+        ..
+    } = site;
     drop((house, operator));
     config.keyring_dir = other.config.keyring_dir.clone();
     config.provider = other.config.provider.clone();
-    let Site { house, operator, folder: _other, .. } = other;
+    let Site {
+        house,
+        operator,
+        folder: _other,
+        ..
+    } = other;
     drop((house, operator));
-    assert!(matches!(compartment::House::open(config), Err(compartment::HouseError::KeysDoNotFit)));
+    assert!(matches!(
+        compartment::House::open(config),
+        Err(compartment::HouseError::KeysDoNotFit)
+    ));
     drop(folder);
 }

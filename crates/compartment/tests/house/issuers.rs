@@ -23,8 +23,11 @@ struct Issuer {
 impl Issuer {
     fn new() -> Arc<Self> {
         let random = SystemRandom::new();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
+                .unwrap();
         Arc::new(Self { key, random })
     }
 
@@ -41,7 +44,11 @@ impl Issuer {
 
     fn token(&self, claims: &Value) -> String {
         let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let signed = format!("{}.{}", part(&json!({"alg": "ES256", "typ": "JWT", "kid": "one"})), part(claims));
+        let signed = format!(
+            "{}.{}",
+            part(&json!({"alg": "ES256", "typ": "JWT", "kid": "one"})),
+            part(claims)
+        );
         let signature = self.key.sign(&self.random, signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -60,7 +67,10 @@ fn pin(claim: &str, value: &str) -> IssuerPin {
         issuer: "https://id.example.test".into(),
         audience: "cofferdam".into(),
         algorithms: vec![Algorithm::named("ES256").unwrap()],
-        tenant_claim: TenantClaim { name: claim.into(), value: value.into() },
+        tenant_claim: TenantClaim {
+            name: claim.into(),
+            value: value.into(),
+        },
         subject_claim: "sub".into(),
         session_claim: None,
         jwks_uri: "https://id.example.test/keys".parse().unwrap(),
@@ -68,7 +78,11 @@ fn pin(claim: &str, value: &str) -> IssuerPin {
 }
 
 fn wish(claim: &str, value: &str, proof: Option<String>) -> SetIssuer {
-    SetIssuer { pin: pin(claim, value), models: Models::All, proof }
+    SetIssuer {
+        pin: pin(claim, value),
+        models: Models::All,
+        proof,
+    }
 }
 
 async fn steward(site: &Site, tenant: &Tenant) -> Administration {
@@ -83,13 +97,21 @@ async fn an_issuers_token_leads_to_the_tenant_that_its_claim_names() {
     let (a, b) = (site.tenant("a").await, site.tenant("b").await);
     for (tenant, org) in [(&a, "acme"), (&b, "umbrella")] {
         let set = wish("org", org, Some(issuer.of(org)));
-        steward(&site, tenant).await.issuers().set(IssuerId::random().unwrap(), set, now()).await.unwrap();
+        steward(&site, tenant)
+            .await
+            .issuers()
+            .set(IssuerId::random().unwrap(), set, now())
+            .await
+            .unwrap();
     }
     let mut calls = Vec::new();
     for org in ["acme", "umbrella"] {
         let (home, who) = site.admit(&issuer.of(org)).await.unwrap();
         assert!(who.is_subject_bound() && who.credential().starts_with("iss_"));
-        let permit = home.permit(&who, crate::support::ask(1, 1), now()).await.unwrap();
+        let permit = home
+            .permit(&who, crate::support::ask(1, 1), now())
+            .await
+            .unwrap();
         calls.push(*permit.call_id());
     }
     site.house.settled().await;
@@ -100,7 +122,12 @@ async fn an_issuers_token_leads_to_the_tenant_that_its_claim_names() {
     let other = Issuer::new();
     let mut expired = claims("acme");
     expired["exp"] = json!(at(0).as_second());
-    for bad in [issuer.of("nobody"), other.of("acme"), issuer.token(&expired), issuer.of("")] {
+    for bad in [
+        issuer.of("nobody"),
+        other.of("acme"),
+        issuer.token(&expired),
+        issuer.of(""),
+    ] {
         assert_eq!(site.admit(&bad).await.unwrap_err(), Refused::Unauthorized);
     }
 }
@@ -111,16 +138,34 @@ async fn a_removed_issuer_is_refused_at_once() {
     let site = Site::fetching(issuer.fetch());
     let tenant = site.tenant("a").await;
     let id = IssuerId::random().unwrap();
-    tenant.admin.issuers().set(id, wish("org", "acme", None), now()).await.unwrap();
+    tenant
+        .admin
+        .issuers()
+        .set(id, wish("org", "acme", None), now())
+        .await
+        .unwrap();
     let token = issuer.of("acme");
     let (home, who) = site.admit(&token).await.unwrap();
     tenant.admin.issuers().remove(&id, now()).await.unwrap();
     assert_eq!(site.admit(&token).await.unwrap_err(), Refused::Unauthorized);
-    assert_eq!(home.permit(&who, crate::support::ask(1, 1), now()).await.unwrap_err(), Refused::Unauthorized);
-    assert_eq!(tenant.admin.issuers().remove(&id, now()).await.unwrap_err(), Refused::NotFound { what: "issuer" });
+    assert_eq!(
+        home.permit(&who, crate::support::ask(1, 1), now())
+            .await
+            .unwrap_err(),
+        Refused::Unauthorized
+    );
+    assert_eq!(
+        tenant.admin.issuers().remove(&id, now()).await.unwrap_err(),
+        Refused::NotFound { what: "issuer" }
+    );
     // Free for its next owner.
     let other = site.tenant("b").await;
-    other.admin.issuers().set(id, wish("org", "acme", None), now()).await.unwrap();
+    other
+        .admin
+        .issuers()
+        .set(id, wish("org", "acme", None), now())
+        .await
+        .unwrap();
     assert!(site.admit(&token).await.is_ok());
 }
 
@@ -131,19 +176,65 @@ async fn nobody_draws_over_a_neighbours_end_users() {
     let (victim, attacker) = (site.tenant("victim").await, site.tenant("attacker").await);
     let attack = steward(&site, &attacker).await;
     let id = || IssuerId::random().unwrap();
-    let refused = |set| async { attack.issuers().set(id(), set, now()).await.unwrap_err().status() };
+    let refused = |set| async {
+        attack
+            .issuers()
+            .set(id(), set, now())
+            .await
+            .unwrap_err()
+            .status()
+    };
     // Before the victim pinned anything: without a token that proves it, nothing is pinned.
     assert_eq!(refused(wish("org", "victim", None)).await, 400);
-    assert_eq!(refused(wish("org", "victim", Some(issuer.of("attacker")))).await, 400);
-    assert_eq!(refused(wish("org", "victim", Some(Issuer::new().of("victim")))).await, 400);
+    assert_eq!(
+        refused(wish("org", "victim", Some(issuer.of("attacker")))).await,
+        400
+    );
+    assert_eq!(
+        refused(wish("org", "victim", Some(Issuer::new().of("victim")))).await,
+        400
+    );
 
-    steward(&site, &victim).await.issuers().set(id(), wish("org", "victim", Some(issuer.of("victim"))), now()).await.unwrap();
+    steward(&site, &victim)
+        .await
+        .issuers()
+        .set(
+            id(),
+            wish("org", "victim", Some(issuer.of("victim"))),
+            now(),
+        )
+        .await
+        .unwrap();
     // A claim that the attacker's own tokens share with the victim's does not tell tenants apart.
-    assert_eq!(refused(wish("tier", "pro", Some(issuer.of("attacker")))).await, 409);
-    assert_eq!(attacker.admin.issuers().set(id(), wish("org", "victim", None), now()).await.unwrap_err().status(), 409);
-    steward(&site, &attacker).await.issuers().set(id(), wish("org", "attacker", Some(issuer.of("attacker"))), now()).await.unwrap();
+    assert_eq!(
+        refused(wish("tier", "pro", Some(issuer.of("attacker")))).await,
+        409
+    );
+    assert_eq!(
+        attacker
+            .admin
+            .issuers()
+            .set(id(), wish("org", "victim", None), now())
+            .await
+            .unwrap_err()
+            .status(),
+        409
+    );
+    steward(&site, &attacker)
+        .await
+        .issuers()
+        .set(
+            id(),
+            wish("org", "attacker", Some(issuer.of("attacker"))),
+            now(),
+        )
+        .await
+        .unwrap();
 
     let (_, who) = site.admit(&issuer.of("victim")).await.unwrap();
     let home = site.admit(&victim.token).await.unwrap().0;
-    assert!(home.may_use(&who, "small"), "the victim's user is still the victim's");
+    assert!(
+        home.may_use(&who, "small"),
+        "the victim's user is still the victim's"
+    );
 }

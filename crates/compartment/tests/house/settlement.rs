@@ -15,12 +15,21 @@ impl Calls {
         let site = Site::new();
         let tenant = site.tenant("one").await;
         let (home, who) = site.admit(&tenant.token).await.unwrap();
-        Self { site, tenant, home, who }
+        Self {
+            site,
+            tenant,
+            home,
+            who,
+        }
     }
 
     /// A call that reserved 10 tokens in and 20 out, at a thousandth each.
     async fn permit(&self) -> Permit {
-        let mut permit = self.home.permit(&self.who, ask(10, 20), now()).await.unwrap();
+        let mut permit = self
+            .home
+            .permit(&self.who, ask(10, 20), now())
+            .await
+            .unwrap();
         permit.durable().await.unwrap();
         assert_eq!(permit.max_output(), 20);
         permit
@@ -30,7 +39,14 @@ impl Calls {
         let id = *call.call_id();
         permit(call);
         self.site.house.settled().await;
-        self.home.calls().get(&id).await.unwrap().unwrap().end.unwrap()
+        self.home
+            .calls()
+            .get(&id)
+            .await
+            .unwrap()
+            .unwrap()
+            .end
+            .unwrap()
     }
 }
 
@@ -66,7 +82,11 @@ async fn a_call_is_billed_by_what_was_reported_observed_or_reserved() {
         };
         let end = calls.end(settle, permit).await;
         let found = (end.input_tokens, end.output_tokens, end.cost, end.basis);
-        assert_eq!(found, (input, output, money(cost), basis), "{ended:?} {reported:?}");
+        assert_eq!(
+            found,
+            (input, output, money(cost), basis),
+            "{ended:?} {reported:?}"
+        );
     }
     let report = verified(&calls.tenant.admin).await;
     assert_eq!((report.over_reservation, report.open_calls), (0, 0));
@@ -82,7 +102,10 @@ async fn a_dropped_permit_is_billed_for_what_was_observed_and_for_nothing_before
     sent(&mut permit);
     permit.observe_output(4, 9);
     let end = calls.end(drop, permit).await;
-    assert_eq!((end.outcome, end.cost, end.basis), ("abandoned", money("0.014"), "observed"));
+    assert_eq!(
+        (end.outcome, end.cost, end.basis),
+        ("abandoned", money("0.014"), "observed")
+    );
 }
 
 #[tokio::test]
@@ -92,7 +115,17 @@ async fn a_permit_may_be_dropped_outside_any_runtime() {
     let id = *permit.call_id();
     std::thread::spawn(move || drop(permit)).join().unwrap();
     calls.site.house.settled().await;
-    assert!(calls.home.calls().get(&id).await.unwrap().unwrap().end.is_some());
+    assert!(
+        calls
+            .home
+            .calls()
+            .get(&id)
+            .await
+            .unwrap()
+            .unwrap()
+            .end
+            .is_some()
+    );
     assert_eq!(calls.site.house.stats().permits_in_flight, 0);
 }
 
@@ -101,7 +134,10 @@ async fn one_permit_sends_one_request() {
     let calls = Calls::new().await;
     let mut permit = calls.permit().await;
     let clean = permit.clean("hello".to_owned()).unwrap();
-    assert_eq!((clean.request().as_str(), clean.max_output()), ("hello", 20));
+    assert_eq!(
+        (clean.request().as_str(), clean.max_output()),
+        ("hello", 20)
+    );
     assert!(permit.clean("again".to_owned()).is_err());
     let _ = permit.settle(completed(1, 1));
 }
@@ -127,19 +163,41 @@ async fn derived_fields_are_the_tenants_own_and_fold_the_callers_in() {
     for name in ["a", "b"] {
         let tenant = site.tenant(name).await;
         let (home, who) = site.admit(&tenant.token).await.unwrap();
-        for (upstream, key, user) in [("up", None, None), ("up", Some("k"), None), ("down", Some("k"), None), ("up", None, Some("u"))] {
+        for (upstream, key, user) in [
+            ("up", None, None),
+            ("up", Some("k"), None),
+            ("down", Some("k"), None),
+            ("up", None, Some("u")),
+        ] {
             let mut wanted = ask(1, 1);
-            (wanted.upstream, wanted.caller_cache_key, wanted.facts.caller_identity) = (upstream, key, user);
+            (
+                wanted.upstream,
+                wanted.caller_cache_key,
+                wanted.facts.caller_identity,
+            ) = (upstream, key, user);
             let mut fields = Vec::new();
             for _ in 0..2 {
                 let mut permit = home.permit(&who, wanted.clone(), now()).await.unwrap();
                 let clean = permit.clean(String::new()).unwrap();
                 let derived = clean.derived();
-                fields.push([derived.cache_salt(), derived.prompt_cache_key(), derived.safety_identifier()].map(str::to_owned));
+                fields.push(
+                    [
+                        derived.cache_salt(),
+                        derived.prompt_cache_key(),
+                        derived.safety_identifier(),
+                    ]
+                    .map(str::to_owned),
+                );
             }
             assert_eq!(fields[0], fields[1]);
             assert!(fields[0].iter().all(|field| field.len() == 43));
-            assert_eq!(fields[0].iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+            assert_eq!(
+                fields[0]
+                    .iter()
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len(),
+                3
+            );
             seen.extend(fields.swap_remove(0));
         }
     }
@@ -154,11 +212,25 @@ async fn the_journal_says_what_was_asked_and_answered_only_to_whoever_kept_it() 
     sent(&mut permit);
     permit.commit_answer(b"to be ");
     permit.commit_answer(b"or not");
-    let _ = permit.settle(Outcome { ended: Ended::Completed, status: 200, usage: None });
+    let _ = permit.settle(Outcome {
+        ended: Ended::Completed,
+        status: 200,
+        usage: None,
+    });
     calls.site.house.settled().await;
     let records = calls.tenant.admin.journal().records(0, 100).await.unwrap();
-    let texts: Vec<_> = records.iter().map(|record| String::from_utf8(record.body.clone()).unwrap()).collect();
-    let settled = texts.iter().find(|text| text.contains("call_settled")).unwrap();
+    let texts: Vec<_> = records
+        .iter()
+        .map(|record| String::from_utf8(record.body.clone()).unwrap())
+        .collect();
+    let settled = texts
+        .iter()
+        .find(|text| text.contains("call_settled"))
+        .unwrap();
     assert!(!settled.contains("\"answer_commitment\":null") && !settled.contains("to be"));
-    assert!(texts.iter().any(|text| text.contains("\"policy\":\"no-rules/1\"")));
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.contains("\"policy\":\"no-rules/1\""))
+    );
 }

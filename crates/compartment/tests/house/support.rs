@@ -1,8 +1,8 @@
 //! A deployment in a temporary folder, with a key provider that can be taken away.
 
 use compartment::{
-    Administration, Ask, Compartment, Ended, House, HouseConfig, Models, Operator, Outcome, Permit, Principal, Refused, Route,
-    TenantId,
+    Administration, Ask, Compartment, Ended, House, HouseConfig, Models, Operator, Outcome, Permit,
+    Principal, Refused, Route, TenantId,
     administration::{MintKey, MintedKey},
     credential::{FetchError, FetchJwks},
     keys::{FileKeyProvider, KeyError, KeyProvider, Secret32, Wrapped},
@@ -37,7 +37,10 @@ pub struct Switched {
 impl Switched {
     fn check_up(&self) -> Result<(), KeyError> {
         if self.down.load(Ordering::SeqCst) {
-            return Err(KeyError::ProviderUnavailable { provider: "test".into(), reason: "switched off".into() });
+            return Err(KeyError::ProviderUnavailable {
+                provider: "test".into(),
+                reason: "switched off".into(),
+            });
         }
         Ok(())
     }
@@ -95,8 +98,15 @@ pub fn no_issuer() -> FetchJwks {
 /// The provider of a deployment in `folder`; its key is beside the folders.
 pub fn provider(folder: &Path) -> Arc<Switched> {
     let path = folder.join("master.key");
-    let inner = if path.exists() { FileKeyProvider::open(&path) } else { FileKeyProvider::create(&path) };
-    Arc::new(Switched { inner: inner.unwrap(), down: AtomicBool::new(false) })
+    let inner = if path.exists() {
+        FileKeyProvider::open(&path)
+    } else {
+        FileKeyProvider::create(&path)
+    };
+    Arc::new(Switched {
+        inner: inner.unwrap(),
+        down: AtomicBool::new(false),
+    })
 }
 
 impl Site {
@@ -108,10 +118,21 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let keys = provider(folder.path());
         let config = config(folder.path(), Arc::clone(&keys), fetch_jwks);
-        let operator_key = House::init(&config, now()).unwrap().unwrap().expose().to_owned();
+        let operator_key = House::init(&config, now())
+            .unwrap()
+            .unwrap()
+            .expose()
+            .to_owned();
         let house = House::open(config.clone()).unwrap();
         let operator = house.operator(&operator_key).unwrap();
-        Self { house, operator, operator_key, keys, folder, config }
+        Self {
+            house,
+            operator,
+            operator_key,
+            keys,
+            folder,
+            config,
+        }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -120,13 +141,27 @@ impl Site {
 
     /// Ends everything properly and opens the same folders again.
     pub async fn reopened(self) -> Self {
-        let Self { house, operator, operator_key, keys, folder, config } = self;
+        let Self {
+            house,
+            operator,
+            operator_key,
+            keys,
+            folder,
+            config,
+        } = self;
         house.settled().await;
         drop(operator);
         drop(house);
         let house = open_again(&config).await;
         let operator = house.operator(&operator_key).unwrap();
-        Self { house, operator, operator_key, keys, folder, config }
+        Self {
+            house,
+            operator,
+            operator_key,
+            keys,
+            folder,
+            config,
+        }
     }
 
     /// A tenant with a key that may do everything.
@@ -135,7 +170,12 @@ impl Site {
         let admin = self.operator.tenant(&facts.id, now()).await.unwrap();
         let all: Rights = Right::ALL.into_iter().collect();
         let key = mint(&admin, "all", all).await;
-        Tenant { id: facts.id, admin, token: key.secret.expose().to_owned(), key }
+        Tenant {
+            id: facts.id,
+            admin,
+            token: key.secret.expose().to_owned(),
+            key,
+        }
     }
 
     pub async fn admit(&self, token: &str) -> Result<(Compartment, Principal), Refused> {
@@ -162,7 +202,13 @@ pub struct Tenant {
 }
 
 pub fn wish(name: &str, scopes: Rights) -> MintKey {
-    MintKey { name: name.to_owned(), scopes, models: Models::All, limits: Limits::NONE, expires: None }
+    MintKey {
+        name: name.to_owned(),
+        scopes,
+        models: Models::All,
+        limits: Limits::NONE,
+        expires: None,
+    }
 }
 
 pub async fn mint(admin: &Administration, name: &str, scopes: Rights) -> MintedKey {
@@ -179,11 +225,22 @@ pub fn money(text: &str) -> Nanos {
 
 /// A token costs a thousandth, in or out.
 pub fn priced() -> Bounds {
-    Bounds { task: Task::Text, pricing: Pricing::Priced(Price::new(money("1000"), money("1000"))), max_output: 100 }
+    Bounds {
+        task: Task::Text,
+        pricing: Pricing::Priced(Price::new(money("1000"), money("1000"))),
+        max_output: 100,
+    }
 }
 
 pub fn facts(input: u64, output: Option<u32>) -> AskFacts<'static> {
-    AskFacts { model: "small", stream: false, choices: 1, input_token_bound: input, max_output: output, caller_identity: None }
+    AskFacts {
+        model: "small",
+        stream: false,
+        choices: 1,
+        input_token_bound: input,
+        max_output: output,
+        caller_identity: None,
+    }
 }
 
 pub fn ask(input: u64, output: u32) -> Ask<'static> {
@@ -202,8 +259,17 @@ pub fn completed(input: u64, output: u64) -> Outcome {
 }
 
 pub fn outcome(ended: Ended, usage: Option<(u64, u64)>) -> Outcome {
-    let usage = usage.map(|(input, output)| TokenUse { input, cached_input: 0, cache_written: 0, output });
-    Outcome { ended, status: 200, usage }
+    let usage = usage.map(|(input, output)| TokenUse {
+        input,
+        cached_input: 0,
+        cache_written: 0,
+        output,
+    });
+    Outcome {
+        ended,
+        status: 200,
+        usage,
+    }
 }
 
 /// Fit to be sent: what a test that sends nothing needs so that a call counts as sent.
@@ -212,7 +278,10 @@ pub fn sent(permit: &mut Permit) {
 }
 
 pub fn tenant_limits(limits: Limits) -> LimitSet {
-    LimitSet { tenant: limits, ..LimitSet::default() }
+    LimitSet {
+        tenant: limits,
+        ..LimitSet::default()
+    }
 }
 
 /// Exports a journal and verifies it as an outsider would.
@@ -222,6 +291,9 @@ pub async fn verified(admin: &Administration) -> evidence::export::Report {
     while let Some(piece) = export.next().await {
         bytes.extend_from_slice(&piece.unwrap());
     }
-    let trust = evidence::export::Trust { vkey: Some(admin.journal().verifier_key()), ..Default::default() };
+    let trust = evidence::export::Trust {
+        vkey: Some(admin.journal().verifier_key()),
+        ..Default::default()
+    };
     evidence::export::verify(&bytes[..], &trust).unwrap()
 }
