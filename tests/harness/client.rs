@@ -23,6 +23,7 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .allow_non_standard_methods(true)
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
@@ -61,11 +62,11 @@ impl Client {
         let answer = match body {
             Some(body) => {
                 let request = request.header("content-type", "application/json").body(body).unwrap();
-                self.agent.configure_request(request).allow_non_standard_methods(true).run()?
+                self.agent.run(request)?
             }
             None => {
                 let request = request.body(()).unwrap();
-                self.agent.configure_request(request).allow_non_standard_methods(true).run()?
+                self.agent.run(request)?
             }
         };
         let status = answer.status().as_u16();

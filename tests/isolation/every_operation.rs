@@ -2,7 +2,7 @@
 
 use crate::harness::client::{Answer, Client};
 use crate::operations::{For, Names, OPERATIONS, Operation};
-use crate::world::{Kind, Owner, World};
+use crate::world::{Kind, Owner, World, neighbour};
 
 /// An answer without what the caller put into the request itself.
 fn face(answer: &Answer, said: &str) -> Answer {
@@ -109,7 +109,7 @@ fn the_operator_finds_nothing_of_one_tenant_under_another() {
 fn no_tenants_credential_opens_the_control_plane_and_no_operators_the_data_plane() {
     let world = World::new();
     let before = world.holdings_of_b();
-    let stranger = format!("{}0", &world.a.tenant.app_key[..world.a.tenant.app_key.len() - 1]);
+    let stranger = neighbour(&world.a.tenant.app_key);
     for operation in OPERATIONS {
         let id = operation.kind().map(|kind| world.id(&world.a, kind)).unwrap_or_default();
         let tenant = &world.a.tenant.id;

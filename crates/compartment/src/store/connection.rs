@@ -26,11 +26,20 @@ pub(super) fn writer(file: &Path, schema: &'static [M<'static>], sync: &'static 
     // no more of a write-ahead log than this stays behind after a burst
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     Migrations::from_slice(schema).to_latest(&mut connection).map_err(migration)?;
+    empty_log(&connection)?;
     if new && let Some(folder) = file.parent() {
         // the names of the new files have to survive a loss of power as well
         File::open(folder)?.sync_all()?;
     }
     Ok(connection)
+}
+
+/// Carries what an earlier process left in the write-ahead log to the database, with a sync of both. Where a sync failed
+/// in that process, the log may be whole in the memory of the system and not on the disk; afterwards nothing depends on
+/// it any more.
+fn empty_log(connection: &Connection) -> Result<(), StoreError> {
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy { Err(StoreError::Failed("the file is in use".to_owned())) } else { Ok(()) }
 }
 
 /// Opens a file that is there, for reading.

@@ -3,9 +3,12 @@
 //! It is dumb. It sees ids, times, counts, blind indexes and sealed bytes; it never sees a name, a text or a key. SQL
 //! stands here and nowhere else.
 
+mod book;
 pub(crate) mod calls;
 mod connection;
 pub(crate) mod deployment;
+mod desk;
+mod edge;
 mod error;
 pub(crate) mod issuers;
 pub(crate) mod keys;

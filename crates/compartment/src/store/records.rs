@@ -1,6 +1,7 @@
 //! The journal's records, the hashes of its tree, its checkpoints.
 
 use evidence::log::{Hash, HashReader, stored_from};
+use evidence::tiles::TILE_WIDTH;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -30,6 +31,13 @@ pub(crate) fn size(connection: &Connection) -> Result<u64, StoreError> {
     Ok(last.map_or(0, |last| last.unsigned_abs().saturating_add(1)))
 }
 
+/// How many hashes the tree has.
+pub(super) fn nodes(connection: &Connection) -> Result<u64, StoreError> {
+    let last: Option<i64> =
+        connection.query_row("SELECT max(place) FROM node", [], |row| row.get(0))?;
+    Ok(last.map_or(0, |last| last.unsigned_abs().saturating_add(1)))
+}
+
 /// The record at `seq`.
 pub(crate) fn get(connection: &Connection, seq: u64) -> Result<Option<StoredRecord>, StoreError> {
     Ok(page(connection, seq, seq.saturating_add(1), 1)?.pop())
@@ -49,8 +57,12 @@ pub(crate) fn page(connection: &Connection, from: u64, to: u64, limit: u32) -> R
     .collect()
 }
 
-/// Keeps a signed checkpoint.
+/// Keeps a signed checkpoint, and forgets the earlier ones of the same 256 records: one a second would take more room
+/// than the records, and a proof leads from any earlier one to the newest.
 pub(crate) fn put_checkpoint(connection: &Connection, size: u64, at: Timestamp, note: &str) -> Result<(), StoreError> {
+    let tile = size.saturating_sub(1) / TILE_WIDTH * TILE_WIDTH;
+    let mut forget = connection.prepare_cached("DELETE FROM checkpoint WHERE size > ?1 AND size < ?2")?;
+    forget.execute([count(tile), count(size)])?;
     let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO checkpoint (size, at, note) VALUES (?1, ?2, ?3)")?;
     insert.execute(params![count(size), millis(at), note])?;
     Ok(())
@@ -63,11 +75,11 @@ pub(crate) fn checkpoint_within(connection: &Connection, size: u64) -> Result<Op
     Ok(found)
 }
 
-/// The first checkpoint of more than `size` records.
-pub(crate) fn checkpoint_after(connection: &Connection, size: u64) -> Result<Option<(u64, String)>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT size, note FROM checkpoint WHERE size > ?1 ORDER BY size LIMIT 1")?;
-    let found = select.query_row([count(size)], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))).optional()?;
-    Ok(found)
+/// The checkpoints of more than `after` and at most `to` records, the smallest first: one for 256 records.
+pub(crate) fn checkpoints(connection: &Connection, after: u64, to: u64) -> Result<Vec<(u64, String)>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT size, note FROM checkpoint WHERE size > ?1 AND size <= ?2 ORDER BY size")?;
+    let rows = select.query_map([count(after), count(to)], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The tree's hashes, read from the file.

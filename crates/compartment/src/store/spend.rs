@@ -5,11 +5,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, count, uncount};
 
-/// Adds to the sums.
+/// Adds to the sums. One that would be too large for its column stays at the largest: budgets then are used up, and
+/// that is the safe side.
 pub(crate) fn add(connection: &Connection, spends: &[Spend]) -> Result<(), StoreError> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO spend (scope, span, nanos) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (scope, span) DO UPDATE SET nanos = nanos + excluded.nanos",
+         ON CONFLICT (scope, span) DO UPDATE SET \
+         nanos = CASE WHEN nanos <= 9223372036854775807 - excluded.nanos THEN nanos + excluded.nanos \
+         ELSE 9223372036854775807 END",
     )?;
     for spend in spends {
         upsert.execute(params![spend.scope.to_string(), spend.window.to_string(), count(spend.amount.get())])?;

@@ -4,13 +4,14 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use evidence::{Record, log::Tree};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::scribes::{Book, Desk};
-use super::transaction::{Edge, Transaction};
-use super::{Scribes, StoreError, Ticket, connection, records, schema};
+use super::book::Book;
+use super::desk::Desk;
+use super::edge::edge;
+use super::transaction::Transaction;
+use super::{Scribes, StoreError, Ticket, connection, schema};
 
 /// Marks the file as one of ours ("cofd"), for tools such as file(1).
 const APPLICATION: i32 = 0x636f_6664;
@@ -22,7 +23,8 @@ pub(crate) struct TenantDb {
 }
 
 impl TenantDb {
-    /// Opens the file in `folder`, making both if they are not there, and checks that the journal is whole at its edge.
+    /// Opens the file in `folder`, making both if they are not there, and checks that the journal fits its tree and
+    /// its newest checkpoint.
     /// `first` runs before anything else can be written, in a transaction of its own.
     ///
     /// # Errors
@@ -41,7 +43,7 @@ impl TenantDb {
         let wal = OpenOptions::new().read(true).write(true).open(folder.join("store.db-wal"))?;
         let edge = edge(&writer)?;
         let db = Self {
-            desk: scribes.desk(Book::new(writer, wal, edge)),
+            desk: scribes.desk(Book::new(writer, edge), wal),
             reader: Mutex::new(connection::reader(&file)?),
         };
         db.submit(first)?.wait()?;
@@ -84,26 +86,9 @@ impl TenantDb {
     pub(crate) fn waiting(&self) -> usize {
         self.desk.waiting()
     }
-}
-
-/// Rebuilds the journal's edge from the file.
-fn edge(connection: &Connection) -> Result<Edge, StoreError> {
-    let size = records::size(connection)?;
-    let frontier = Tree::new(size, &records::Nodes(connection))?.frontier()?;
-    let Some(last) = size.checked_sub(1) else {
-        return Ok(Edge::default());
-    };
-    let stored = records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
-    if evidence::leaf_hash(&stored.body) != stored.leaf {
-        return Err(damaged("the last record is not the one its hash was made of"));
+    /// Puts a file in the place of the `-wal` file, for a test of what happens when it cannot be synced.
+    #[cfg(test)]
+    pub(super) fn sync_instead(&self, file: std::fs::File) {
+        self.desk.sync_instead(file);
     }
-    let record = Record::parse(&stored.body)?;
-    if record.seq() != last {
-        return Err(damaged("the last record has another number"));
-    }
-    Ok(Edge { frontier, last: Some(record.time()) })
-}
-
-fn damaged(what: &str) -> StoreError {
-    StoreError::Corrupt(format!("journal: {what}"))
 }

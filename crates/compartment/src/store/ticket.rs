@@ -11,10 +11,13 @@ pub(crate) struct Ticket<T> {
     durable: Option<oneshot::Receiver<Result<(), StoreError>>>,
 }
 
+/// Told once it is known whether a write is durable.
+pub(super) type Tell = oneshot::Sender<Result<(), StoreError>>;
+
 /// The writer's side of a [`Ticket`].
 pub(super) struct Stub<T> {
     recorded: oneshot::Sender<Result<T, StoreError>>,
-    durable: oneshot::Sender<Result<(), StoreError>>,
+    durable: Tell,
 }
 
 pub(super) fn ticket<T>() -> (Stub<T>, Ticket<T>) {
@@ -28,9 +31,9 @@ pub(super) fn ticket<T>() -> (Stub<T>, Ticket<T>) {
 
 impl<T> Stub<T> {
     /// Says that the transaction stands in the write-ahead log; gives what is to be told once it is synced.
-    pub(super) fn recorded(self, value: Result<T, StoreError>) -> oneshot::Sender<Result<(), StoreError>> {
+    pub(super) fn recorded(self, value: T) -> Tell {
         // nobody may wait any longer, which is their right
-        let _ = self.recorded.send(value);
+        let _ = self.recorded.send(Ok(value));
         self.durable
     }
 

@@ -3,19 +3,12 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 
-use evidence::{Frontier, Record, RecordKind};
+use evidence::{Record, RecordKind};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::edge::Edge;
 use super::{StoreError, records};
-
-/// The journal's edge, in memory beside the connection that writes it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Edge {
-    pub(super) frontier: Frontier,
-    /// The last record's time. Records never go back in time, whatever the clock does.
-    pub(super) last: Option<Timestamp>,
-}
 
 /// An open transaction. It reads like a connection.
 pub(crate) struct Transaction<'a> {

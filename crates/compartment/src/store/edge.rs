@@ -1,0 +1,75 @@
+//! The journal's edge: what appending needs, and how it is read back from a file that may have been tampered with.
+
+use evidence::log::{HashReader, Tree, stored_from};
+use evidence::{Frontier, Record};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::records::{self, Nodes};
+use super::StoreError;
+
+/// Records hashed at once.
+const PAGE: u32 = 256;
+
+/// The journal's edge, in memory beside the connection that writes it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Edge {
+    pub(super) frontier: Frontier,
+    /// The last record's time. Records never go back in time, whatever the clock does.
+    pub(super) last: Option<Timestamp>,
+}
+
+/// Rebuilds the edge. What the newest checkpoint covers is compared with its root, without reading the records; each
+/// record after it is hashed again. Whether the checkpoint is ours is for `journal::check` to say.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] where records, tree and checkpoint do not fit each other.
+pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
+    let size = records::size(connection)?;
+    if records::nodes(connection)? != stored_from(size) {
+        return Err(damaged("its tree is not the one of as many records"));
+    }
+    let (signed, note) = records::checkpoint_within(connection, u64::MAX)?.unwrap_or_default();
+    if signed > size {
+        return Err(damaged("it is shorter than its newest checkpoint says"));
+    }
+    let nodes = Nodes(connection);
+    let mut frontier = Tree::new(signed, &nodes)?.frontier()?;
+    // the third line of the note (C2SP tlog-checkpoint)
+    if signed > 0 && note.lines().nth(2) != Some(&frontier.root().to_string()) {
+        return Err(damaged("its tree is not the one of its newest checkpoint"));
+    }
+    while frontier.size() < size {
+        let page = records::page(connection, frontier.size(), size, PAGE)?;
+        if page.is_empty() {
+            return Err(damaged("a record is missing"));
+        }
+        for record in page {
+            let from = stored_from(frontier.size());
+            let hashes = frontier.append(evidence::leaf_hash(&record.body));
+            let places: Vec<u64> = (from..).take(hashes.len()).collect();
+            if nodes.read_hashes(&places).ok() != Some(hashes) {
+                return Err(damaged("a record is not the one its hash was made of"));
+            }
+        }
+    }
+    Ok(Edge { frontier, last: last(connection, size)? })
+}
+
+/// The time of the last record of `size`.
+fn last(connection: &Connection, size: u64) -> Result<Option<Timestamp>, StoreError> {
+    let Some(last) = size.checked_sub(1) else {
+        return Ok(None);
+    };
+    let stored = records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
+    let record = Record::parse(&stored.body)?;
+    if evidence::leaf_hash(&stored.body) != stored.leaf || record.seq() != last {
+        return Err(damaged("the last record is not the one its hash was made of"));
+    }
+    Ok(Some(record.time()))
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("journal: {what}"))
+}
