@@ -84,7 +84,7 @@ fn a_path_or_host_that_could_mean_two_things_opens_nothing() {
         "/admin/v1/tenants/", "//admin/v1/tenants", "/admin/v1/tenants/..", "/Admin/v1/tenants", "/admin/v1/tenants%2f",
         "/v1/v1/models", "/v1/admin/v1/tenants", "/v1/tenant/v1/keys", "/tenant/v1/../../admin/v1/tenants", "/metrics/",
         "http://gateway/tenant/v1/keys", "http://127.0.0.1:7071/admin/v1/tenants", "https://gateway/tenant/v1/keys",
-        "//gateway/tenant/v1/keys", "*", "?", "#", "/tenant/v1/keys#x", "tenant/v1/keys", "/\u{212a}eys", "/.", "/..",
+        "//gateway/tenant/v1/keys", "*", "?", "#", "tenant/v1/keys", "/\u{212a}eys", "/.", "/..",
     ];
     let ids = [
         format!("/tenant/v1/keys/{}%20", b.app_key_id), format!("/tenant/v1/keys/{}/", b.app_key_id),

@@ -4,17 +4,18 @@ use crate::harness::client::{Answer, Client};
 use crate::operations::{For, Names, OPERATIONS, Operation};
 use crate::world::{Kind, Owner, World, neighbour};
 
-/// An answer without what the caller put into the request itself.
-fn face(answer: &Answer, said: &str) -> Answer {
+/// An answer without what the caller put into the request itself, and without the time that a version is made of.
+fn face(answer: &Answer, said: &str) -> (u16, Vec<(String, String)>, String) {
     let mut face = answer.face();
-    if !said.is_empty() {
-        // as long as it, so that lengths stay comparable
-        face.body = answer.text().replace(said, &"?".repeat(said.len())).into_bytes();
+    face.headers.retain(|(name, _)| name != "content-length");
+    let mut body = answer.text();
+    for said in [said, &said.replace('_', "-")].into_iter().filter(|said| !said.is_empty()) {
+        body = body.replace(said, "SAID");
     }
-    if face.body != answer.body {
-        face.headers.retain(|(name, _)| name != "content-length");
+    if let Some((head, tail)) = body.split_once("\"version\":") {
+        body = format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit()));
     }
-    face
+    (face.status, face.headers, body)
 }
 
 fn call(client: &Client, operation: &Operation, tenant: &str, id: &str) -> Answer {

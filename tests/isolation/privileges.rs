@@ -76,13 +76,16 @@ fn a_model_that_a_key_may_not_name_is_one_that_does_not_exist() {
         assert_eq!(client.chat("free", "hello").status, 200);
         let with_model = |operation: &&Operation| matches!(operation.kind(), Some(Kind::Model));
         for operation in OPERATIONS.iter().filter(with_model) {
-            let ask = |model: &str| {
-                let path = operation.path_with("", model);
-                client.call(operation.method, &path, operation.body_with(model).as_ref())
-            };
-            let (hidden, none) = (ask("fake"), ask("nope"));
-            assert_eq!(hidden.status, 404, "{}: {}", operation.name(), hidden.text());
-            assert_eq!(hidden.face(), none.face(), "{}", operation.name());
+            for prefix in ["/v1", ""] {
+                let ask = |model: &str| {
+                    let path = operation.path_with("", model).replacen("/v1", prefix, 1);
+                    client.call(operation.method, &path, operation.body_with(model).as_ref())
+                };
+                let (hidden, none) = (ask("fake"), ask("nope"));
+                let what = format!("{} with {prefix:?}", operation.name());
+                assert_eq!((hidden.status, hidden.code().as_str()), (404, "model_not_found"), "{what}: {}", hidden.text());
+                assert_eq!(hidden.face(), none.face(), "{what}");
+            }
         }
         let listed = client.get("/v1/models").ok();
         let ids: Vec<_> = listed["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
@@ -96,7 +99,7 @@ fn nobody_writes_a_field_that_is_not_theirs() {
     let before = world.holdings_of_b();
     let (a, b) = (&world.a, &world.b);
     let foreign: [(&str, Value); 12] = [
-        ("tenant", json!(b.tenant.id)),
+        ("organization", json!(b.tenant.id)),
         ("tenant_id", json!(b.tenant.id)),
         ("id", json!(b.key)),
         ("role", json!("operator")),

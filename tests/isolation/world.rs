@@ -118,7 +118,7 @@ impl Owner {
         let (tenant_name, key_name, audience) = (mark("tenant"), mark("key"), mark("audience"));
         let (asked, subject) = (mark("asked"), mark("subject"));
         let tenant = Tenant::create(gateway, &tenant_name);
-        let (key, _) = mint(&gateway.operator(), &tenant.id, &json!({"name": key_name, "scopes": ["infer"]}));
+        let (key, _) = mint(&gateway.operator(), &tenant.id, &json!({"name": key_name, "scopes": ["steward"]}));
         let issuer = format!("iss_{}", chance.hex());
         let app = tenant.app(gateway);
         let call = app.chat("free", &asked).ok_with_id();
@@ -148,7 +148,7 @@ pub fn session(app: &Client, wanted: &Value) -> String {
 
 pub fn issuer_body(audience: &str) -> Value {
     json!({
-        "issuer": format!("https://{}.issuer.example", audience.replace("audience-", "i")),
+        "issuer": format!("https://{}.issuer.example", audience),
         "audience": audience,
         "algorithms": ["EdDSA"],
         "tenant_claim": {"name": "org", "value": audience},

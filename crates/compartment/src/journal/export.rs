@@ -19,7 +19,12 @@ const PAGE: u32 = 256;
 /// # Errors
 ///
 /// Faults of the store, or of `out`. What was written until then verifies as truncated.
-pub(crate) fn export<W: Write>(connection: &Connection, keys: &JournalKeys, head: Option<HeadProof>, out: W) -> Result<W, StoreError> {
+pub(crate) fn export<W: Write>(
+    connection: &Connection,
+    keys: &JournalKeys,
+    head: Option<HeadProof>,
+    out: W,
+) -> Result<W, StoreError> {
     let mut writer = Writer::begin(out, keys.vkey().clone(), head).map_err(unwritten)?;
     // an empty journal has no checkpoint, and its export none either
     let Some((size, newest)) = records::checkpoint_within(connection, u64::MAX)? else {
@@ -29,12 +34,20 @@ pub(crate) fn export<W: Write>(connection: &Connection, keys: &JournalKeys, head
     while done < size {
         let page = records::page(connection, done, size, PAGE)?;
         if page.is_empty() {
-            return Err(StoreError::Corrupt("journal: records are missing".to_owned()));
+            return Err(StoreError::Corrupt(
+                "journal: records are missing".to_owned(),
+            ));
         }
-        let kept = records::checkpoints(connection, done, size.min(done.saturating_add(u64::from(PAGE))))?;
+        let kept = records::checkpoints(
+            connection,
+            done,
+            size.min(done.saturating_add(u64::from(PAGE))),
+        )?;
         let mut kept = kept.into_iter().peekable();
         for record in page {
-            writer.record(&record.body, record.leaf).map_err(unwritten)?;
+            writer
+                .record(&record.body, record.leaf)
+                .map_err(unwritten)?;
             done += 1;
             if let Some((_, note)) = kept.next_if(|(at, _)| *at == done && done < size) {
                 writer.checkpoint(&note).map_err(unwritten)?;

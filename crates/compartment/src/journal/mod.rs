@@ -43,7 +43,11 @@ impl JournalKeys {
     pub(crate) fn derive(root: &RootKey, tenant: &TenantId) -> Result<Self, StoreError> {
         let blinding = root.derive(Purpose::JournalBlind);
         let name = blind16(&blinding, "log-name", &[tenant.as_bytes()]);
-        Self::named(&format!("cofferdam/log_{}", hex::encode(name)), root, blinding)
+        Self::named(
+            &format!("cofferdam/log_{}", hex::encode(name)),
+            root,
+            blinding,
+        )
     }
 
     /// The keys of the deployment log.
@@ -54,14 +58,23 @@ impl JournalKeys {
     pub(crate) fn deployment(root: &RootKey) -> Result<Self, StoreError> {
         let blinding = root.derive(Purpose::JournalBlind);
         let name = blind16(&blinding, "log-name", &[b"deployment"]);
-        Self::named(&format!("cofferdam/deployment_{}", hex::encode(name)), root, blinding)
+        Self::named(
+            &format!("cofferdam/deployment_{}", hex::encode(name)),
+            root,
+            blinding,
+        )
     }
 
     fn named(origin: &str, root: &RootKey, blinding: Secret32) -> Result<Self, StoreError> {
         let origin = Id::new(origin)?;
         let signer = JournalSigner::from_seed(*root.derive(Purpose::JournalSign).expose());
         let vkey = signer.verifier_key(&origin);
-        Ok(Self { origin, signer, vkey, blinding })
+        Ok(Self {
+            origin,
+            signer,
+            vkey,
+            blinding,
+        })
     }
 
     /// What its signatures are checked with.
@@ -70,7 +83,12 @@ impl JournalKeys {
     }
 
     /// A signed note of this state.
-    pub(crate) fn sign(&self, size: u64, root: Hash, time: Timestamp) -> Result<String, evidence::Error> {
+    pub(crate) fn sign(
+        &self,
+        size: u64,
+        root: Hash,
+        time: Timestamp,
+    ) -> Result<String, evidence::Error> {
         Checkpoint::new(self.origin.clone(), size, root, time).sign(&self.signer)
     }
 
@@ -84,7 +102,8 @@ impl JournalKeys {
 
     /// The blinded head of a signed state.
     pub(crate) fn head(&self, signed: &SignedHead) -> evidence::deployment::Head {
-        self.opening(signed.size).head(&self.origin, signed.size, signed.root, signed.time)
+        self.opening(signed.size)
+            .head(&self.origin, signed.size, signed.root, signed.time)
     }
 }
 
@@ -93,7 +112,11 @@ impl JournalKeys {
 /// # Errors
 ///
 /// Faults of the store.
-pub(crate) fn checkpoint(transaction: &Transaction<'_>, keys: &JournalKeys, now: Timestamp) -> Result<Option<SignedHead>, StoreError> {
+pub(crate) fn checkpoint(
+    transaction: &Transaction<'_>,
+    keys: &JournalKeys,
+    now: Timestamp,
+) -> Result<Option<SignedHead>, StoreError> {
     let (size, root) = transaction.head();
     let last = records::checkpoint_within(transaction, u64::MAX)?;
     if size == 0 || last.is_some_and(|(signed, _)| signed >= size) {
@@ -123,7 +146,9 @@ pub(crate) fn check(connection: &Connection, keys: &JournalKeys) -> Result<(), S
     }
     let root = evidence::log::Tree::new(size, &records::Nodes(connection))?.root()?;
     if root != signed.root() {
-        return Err(misfit("its tree is not the one that its newest checkpoint signs"));
+        return Err(misfit(
+            "its tree is not the one that its newest checkpoint signs",
+        ));
     }
     Ok(())
 }

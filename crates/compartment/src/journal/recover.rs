@@ -62,13 +62,21 @@ fn settle(transaction: &Transaction<'_>, call: &CallRow, now: Timestamp) -> Resu
 
 /// The same sums that a settlement by [`policy::Book`] adds to: every scope of the call, in the windows it began in.
 fn spends(call: &CallRow) -> Vec<Spend> {
-    let subject = call.subject.map(|subject| Scope::Subject(hex::encode(subject).into()));
+    let subject = call
+        .subject
+        .map(|subject| Scope::Subject(hex::encode(subject).into()));
     let key = Scope::Key(call.credential.as_str().into());
     let model = Scope::Model(call.model.as_str().into());
     let amount = Nanos::new(call.reserved).unwrap_or(Nanos::MAX);
     [Some(Scope::Tenant), Some(key), subject, Some(model)]
         .into_iter()
         .flatten()
-        .flat_map(|scope| Window::all_at(call.started).map(|window| Spend { scope: scope.clone(), window, amount }))
+        .flat_map(|scope| {
+            Window::all_at(call.started).map(|window| Spend {
+                scope: scope.clone(),
+                window,
+                amount,
+            })
+        })
         .collect()
 }

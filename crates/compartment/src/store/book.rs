@@ -20,7 +20,10 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn new(connection: Connection, edge: Edge) -> Self {
-        Self { connection, edge: RefCell::new(edge) }
+        Self {
+            connection,
+            edge: RefCell::new(edge),
+        }
     }
 
     /// Commits `writes` and answers them, but for what is to be told once they are synced.
@@ -40,8 +43,14 @@ impl Book {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "what was done, or why not and what was not")]
-    fn commit(&self, writes: Vec<Box<dyn Write>>) -> Result<Vec<Box<dyn Write>>, (StoreError, Vec<Box<dyn Write>>)> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "what was done, or why not and what was not"
+    )]
+    fn commit(
+        &self,
+        writes: Vec<Box<dyn Write>>,
+    ) -> Result<Vec<Box<dyn Write>>, (StoreError, Vec<Box<dyn Write>>)> {
         let mut done = Vec::with_capacity(writes.len());
         if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
             return Err((error.into(), writes));
@@ -96,7 +105,14 @@ pub(super) fn pending<T: Send + 'static>(
     work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> (Box<dyn Write>, Ticket<T>) {
     let (stub, ticket) = ticket();
-    (Box::new(Pending { work: Some(work), result: Err(StoreError::Closed), stub }), ticket)
+    (
+        Box::new(Pending {
+            work: Some(work),
+            result: Err(StoreError::Closed),
+            stub,
+        }),
+        ticket,
+    )
 }
 
 impl<T, F> Write for Pending<T, F>
@@ -105,11 +121,14 @@ where
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let Some(work) = self.work.take() else { return Ok(()) };
+        let Some(work) = self.work.take() else {
+            return Ok(());
+        };
         // A panic must not take the thread, and with it every tenant's writes. What it left is rolled back like
         // that of any other write that fails, the edge included.
         let ran = catch_unwind(AssertUnwindSafe(|| work(transaction)));
-        self.result = ran.unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned())));
+        self.result =
+            ran.unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned())));
         self.result.as_ref().map(drop).map_err(Clone::clone)
     }
 

@@ -68,7 +68,11 @@ pub(crate) fn insert(connection: &Connection, call: &CallRow) -> Result<(), Stor
 
 /// Settles a call and adds it to what was used. Says whether it was open: a call is settled once, and what it used
 /// counts once.
-pub(crate) fn settle(connection: &Connection, id: &CallId, end: &CallEnd) -> Result<bool, StoreError> {
+pub(crate) fn settle(
+    connection: &Connection,
+    id: &CallId,
+    end: &CallEnd,
+) -> Result<bool, StoreError> {
     let mut update = connection.prepare_cached(
         "UPDATE call SET ended = :ended, outcome = :outcome, basis = :basis, status = :status, input = :input, \
          cached_input = :cached_input, output = :output, cost = :cost WHERE id = :id AND ended IS NULL",
@@ -91,14 +95,16 @@ pub(crate) fn settle(connection: &Connection, id: &CallId, end: &CallEnd) -> Res
 }
 
 pub(crate) fn get(connection: &Connection, id: &CallId) -> Result<Option<CallRow>, StoreError> {
-    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM call WHERE id = ?1"))?;
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM call WHERE id = ?1"))?;
     Ok(select.query_row(params![id.as_bytes()], read).optional()?)
 }
 
 /// Calls that have no settlement, in the order they began, at most `limit`.
 pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<CallRow>, StoreError> {
-    let mut select =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM call WHERE ended IS NULL ORDER BY id LIMIT ?1"))?;
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM call WHERE ended IS NULL ORDER BY id LIMIT ?1"
+    ))?;
     Ok(select.query_map([limit], read)?.collect::<Result<_, _>>()?)
 }
 

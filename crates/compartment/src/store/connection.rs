@@ -13,11 +13,17 @@ use super::StoreError;
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Opens a file for writing, makes it if it is not there, and brings it to the present schema.
-pub(super) fn writer(file: &Path, schema: &'static [M<'static>], sync: &'static str) -> Result<Connection, StoreError> {
+pub(super) fn writer(
+    file: &Path,
+    schema: &'static [M<'static>],
+    sync: &'static str,
+) -> Result<Connection, StoreError> {
     let new = !file.exists();
     let mut connection = Connection::open_with_flags(
         file,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     tune(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -25,7 +31,9 @@ pub(super) fn writer(file: &Path, schema: &'static [M<'static>], sync: &'static 
     connection.pragma_update(None, "secure_delete", true)?;
     // no more of a write-ahead log than this stays behind after a burst
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
-    Migrations::from_slice(schema).to_latest(&mut connection).map_err(migration)?;
+    Migrations::from_slice(schema)
+        .to_latest(&mut connection)
+        .map_err(migration)?;
     empty_log(&connection)?;
     if new && let Some(folder) = file.parent() {
         // the names of the new files have to survive a loss of power as well
@@ -38,8 +46,13 @@ pub(super) fn writer(file: &Path, schema: &'static [M<'static>], sync: &'static 
 /// in that process, the log may be whole in the memory of the system and not on the disk; afterwards nothing depends on
 /// it any more.
 fn empty_log(connection: &Connection) -> Result<(), StoreError> {
-    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if busy { Err(StoreError::Failed("the file is in use".to_owned())) } else { Ok(()) }
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        Err(StoreError::Failed("the file is in use".to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Opens a file that is there, for reading.
@@ -63,7 +76,10 @@ fn tune(connection: &Connection) -> Result<(), StoreError> {
 /// Makes a folder that only its owner can enter.
 pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt;
-    Ok(fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?)
+    Ok(fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)?)
 }
 
 fn migration(error: rusqlite_migration::Error) -> StoreError {

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use evidence::deployment::Head;
-use evidence::log::{Frontier, Hash, Tree};
 use evidence::leaf_hash;
+use evidence::log::{Frontier, Hash, Tree};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -61,7 +61,11 @@ const TENANT: &str = "SELECT id, state, created, name_index, sealed_name FROM te
 
 impl DeploymentDb {
     pub(crate) fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Mutex::new(connection::writer(file, schema::DEPLOYMENT, "FULL")?)))
+        Ok(Self(Mutex::new(connection::writer(
+            file,
+            schema::DEPLOYMENT,
+            "FULL",
+        )?)))
     }
 
     /// Whether the file can be read and written.
@@ -84,29 +88,45 @@ impl DeploymentDb {
         Ok(select.query_row([id.as_bytes()], tenant).optional()?)
     }
 
-    pub(crate) fn tenant_named(&self, name_index: &[u8; 32]) -> Result<Option<TenantRow>, StoreError> {
+    pub(crate) fn tenant_named(
+        &self,
+        name_index: &[u8; 32],
+    ) -> Result<Option<TenantRow>, StoreError> {
         let connection = self.0.lock();
         let mut select = connection.prepare_cached(&format!("{TENANT} WHERE name_index = ?1"))?;
         Ok(select.query_row([name_index], tenant).optional()?)
     }
 
     /// Tenants ordered by id, those after `after`, at most `limit`.
-    pub(crate) fn tenants(&self, after: Option<&TenantId>, limit: u32) -> Result<Vec<TenantRow>, StoreError> {
+    pub(crate) fn tenants(
+        &self,
+        after: Option<&TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantRow>, StoreError> {
         let connection = self.0.lock();
-        let mut select = connection.prepare_cached(&format!("{TENANT} WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
+        let mut select =
+            connection.prepare_cached(&format!("{TENANT} WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
         let after = after.map_or(&[][..], |id| id.as_bytes());
-        Ok(select.query_map(params![after, limit], tenant)?.collect::<Result<_, _>>()?)
+        Ok(select
+            .query_map(params![after, limit], tenant)?
+            .collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn set_state(&self, id: &TenantId, state: TenantState) -> Result<(), StoreError> {
-        self.0.lock().execute("UPDATE tenant SET state = ?2 WHERE id = ?1", params![id.as_bytes(), number(state)])?;
+        self.0.lock().execute(
+            "UPDATE tenant SET state = ?2 WHERE id = ?1",
+            params![id.as_bytes(), number(state)],
+        )?;
         Ok(())
     }
 
     pub(crate) fn tenant_of_key(&self, key: &ApiKeyId) -> Result<Option<TenantId>, StoreError> {
         let connection = self.0.lock();
-        let mut select = connection.prepare_cached("SELECT tenant FROM key_place WHERE key = ?1")?;
-        Ok(select.query_row([key.as_bytes()], |row| row.get(0).map(TenantId::from_bytes)).optional()?)
+        let mut select =
+            connection.prepare_cached("SELECT tenant FROM key_place WHERE key = ?1")?;
+        Ok(select
+            .query_row([key.as_bytes()], |row| row.get(0).map(TenantId::from_bytes))
+            .optional()?)
     }
 
     pub(crate) fn add_key(&self, key: &ApiKeyId, tenant: &TenantId) -> Result<(), StoreError> {
@@ -117,18 +137,30 @@ impl DeploymentDb {
         Ok(())
     }
 
-    pub(crate) fn tenant_of_claim(&self, claim: &[u8; 32]) -> Result<Option<(TenantId, IssuerId)>, StoreError> {
+    pub(crate) fn tenant_of_claim(
+        &self,
+        claim: &[u8; 32],
+    ) -> Result<Option<(TenantId, IssuerId)>, StoreError> {
         let connection = self.0.lock();
-        let mut select = connection.prepare_cached("SELECT tenant, issuer FROM claim_place WHERE claim = ?1")?;
+        let mut select =
+            connection.prepare_cached("SELECT tenant, issuer FROM claim_place WHERE claim = ?1")?;
         let found = select.query_row([claim], |row| {
-            Ok((TenantId::from_bytes(row.get(0)?), IssuerId::from_bytes(row.get(1)?)))
+            Ok((
+                TenantId::from_bytes(row.get(0)?),
+                IssuerId::from_bytes(row.get(1)?),
+            ))
         });
         Ok(found.optional()?)
     }
 
     /// Enters a claim; says whether it is this pin's now. One that is another's stays that one's, and all pins of one
     /// token issuer go by the same claim: with two of them, a token could lead to two tenants.
-    pub(crate) fn add_claim(&self, claim: &ClaimPlace, tenant: &TenantId, issuer: &IssuerId) -> Result<bool, StoreError> {
+    pub(crate) fn add_claim(
+        &self,
+        claim: &ClaimPlace,
+        tenant: &TenantId,
+        issuer: &IssuerId,
+    ) -> Result<bool, StoreError> {
         let added = self.0.lock().execute(
             "INSERT INTO claim_place (claim, token_issuer, claim_name, tenant, issuer) SELECT ?1, ?2, ?3, ?4, ?5 \
              WHERE NOT EXISTS (SELECT 1 FROM claim_place WHERE token_issuer = ?2 AND claim_name <> ?3 \
@@ -140,7 +172,12 @@ impl DeploymentDb {
     }
 
     /// Removes the claims that lead to `issuer`, except `but`.
-    pub(crate) fn remove_claims(&self, tenant: &TenantId, issuer: &IssuerId, but: Option<&[u8; 32]>) -> Result<(), StoreError> {
+    pub(crate) fn remove_claims(
+        &self,
+        tenant: &TenantId,
+        issuer: &IssuerId,
+        but: Option<&[u8; 32]>,
+    ) -> Result<(), StoreError> {
         self.0.lock().execute(
             "DELETE FROM claim_place WHERE tenant = ?1 AND issuer = ?2 AND claim IS NOT ?3",
             params![tenant.as_bytes(), issuer.as_bytes(), but],
@@ -151,11 +188,18 @@ impl DeploymentDb {
     pub(crate) fn operator_keys(&self) -> Result<Vec<(ApiKeyId, [u8; 32])>, StoreError> {
         let connection = self.0.lock();
         let mut select = connection.prepare("SELECT id, hash FROM operator_key")?;
-        let rows = select.query_map([], |row| Ok((ApiKeyId::from_bytes(row.get(0)?), row.get(1)?)))?;
+        let rows = select.query_map([], |row| {
+            Ok((ApiKeyId::from_bytes(row.get(0)?), row.get(1)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    pub(crate) fn add_operator_key(&self, id: &ApiKeyId, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn add_operator_key(
+        &self,
+        id: &ApiKeyId,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.0.lock().execute(
             "INSERT INTO operator_key (id, hash, created) VALUES (?1, ?2, ?3)",
             params![id.as_bytes(), hash, millis(now)],
@@ -193,7 +237,12 @@ impl DeploymentDb {
     }
 
     /// The newest head of a tenant with at most `size` records, in the deployment log of `log_size`.
-    pub(crate) fn head(&self, tenant: &TenantId, size: u64, log_size: u64) -> Result<Option<LoggedHead>, StoreError> {
+    pub(crate) fn head(
+        &self,
+        tenant: &TenantId,
+        size: u64,
+        log_size: u64,
+    ) -> Result<Option<LoggedHead>, StoreError> {
         let connection = self.0.lock();
         let found: Option<(i64, i64)> = connection
             .query_row(
@@ -202,14 +251,22 @@ impl DeploymentDb {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        let Some((size, seq)) = found.map(|(size, seq)| (size.unsigned_abs(), seq.unsigned_abs())) else {
+        let Some((size, seq)) = found.map(|(size, seq)| (size.unsigned_abs(), seq.unsigned_abs()))
+        else {
             return Ok(None);
         };
         let Some(stored) = records::get(&connection, seq)? else {
-            return Err(StoreError::Corrupt("deployment log: a head is missing".to_owned()));
+            return Err(StoreError::Corrupt(
+                "deployment log: a head is missing".to_owned(),
+            ));
         };
         let inclusion = Tree::new(log_size, &records::Nodes(&connection))?.inclusion(seq)?;
-        Ok(Some(LoggedHead { seq, size, body: stored.body, inclusion }))
+        Ok(Some(LoggedHead {
+            seq,
+            size,
+            body: stored.body,
+            inclusion,
+        }))
     }
 }
 
@@ -228,7 +285,11 @@ fn tenant(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
     Ok(TenantRow {
         id: TenantId::from_bytes(row.get(0)?),
         // whatever is not plainly active does not call
-        state: if row.get::<_, i64>(1)? == 0 { TenantState::Active } else { TenantState::Suspended },
+        state: if row.get::<_, i64>(1)? == 0 {
+            TenantState::Active
+        } else {
+            TenantState::Suspended
+        },
         created: time(2, row.get(2)?)?,
         name_index: row.get(3)?,
         sealed_name: row.get(4)?,

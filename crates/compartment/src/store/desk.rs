@@ -44,8 +44,18 @@ struct Unsynced {
 
 impl Desk {
     pub(super) fn new(lines: Arc<Lines>, book: Book, wal: File) -> Self {
-        let unsynced = Unsynced { wal: Arc::new(wal), tells: Vec::new(), in_line: false, failed: false };
-        Self { lines, queue: Mutex::default(), book: Mutex::new(book), unsynced: Mutex::new(unsynced) }
+        let unsynced = Unsynced {
+            wal: Arc::new(wal),
+            tells: Vec::new(),
+            in_line: false,
+            failed: false,
+        };
+        Self {
+            lines,
+            queue: Mutex::default(),
+            book: Mutex::new(book),
+            unsynced: Mutex::new(unsynced),
+        }
     }
 
     /// Queues a write.
@@ -83,7 +93,9 @@ impl Desk {
             queue.writes.drain(..some).collect()
         };
         if self.unsynced.lock().failed {
-            writes.into_iter().for_each(|write| write.failed(&StoreError::Poisoned));
+            writes
+                .into_iter()
+                .for_each(|write| write.failed(&StoreError::Poisoned));
         } else {
             let tells = self.book.lock().write(writes);
             self.tell_when_synced(tells);
@@ -110,7 +122,10 @@ impl Desk {
     pub(super) fn sync(self: &Arc<Self>) -> bool {
         let (wal, tells) = {
             let mut unsynced = self.unsynced.lock();
-            (Arc::clone(&unsynced.wal), std::mem::take(&mut unsynced.tells))
+            (
+                Arc::clone(&unsynced.wal),
+                std::mem::take(&mut unsynced.tells),
+            )
         };
         let synced = wal.sync_data().map_err(|_| StoreError::Poisoned);
         let mut unsynced = self.unsynced.lock();

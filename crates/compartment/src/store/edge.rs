@@ -5,8 +5,8 @@ use evidence::{Frontier, Record};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::records::{self, Nodes};
 use super::StoreError;
+use super::records::{self, Nodes};
 
 /// Records hashed at once.
 const PAGE: u32 = 256;
@@ -54,7 +54,10 @@ pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
             }
         }
     }
-    Ok(Edge { frontier, last: last(connection, size)? })
+    Ok(Edge {
+        frontier,
+        last: last(connection, size)?,
+    })
 }
 
 /// The time of the last record of `size`.
@@ -62,10 +65,13 @@ fn last(connection: &Connection, size: u64) -> Result<Option<Timestamp>, StoreEr
     let Some(last) = size.checked_sub(1) else {
         return Ok(None);
     };
-    let stored = records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
+    let stored =
+        records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
     let record = Record::parse(&stored.body)?;
     if evidence::leaf_hash(&stored.body) != stored.leaf || record.seq() != last {
-        return Err(damaged("the last record is not the one its hash was made of"));
+        return Err(damaged(
+            "the last record is not the one its hash was made of",
+        ));
     }
     Ok(Some(record.time()))
 }

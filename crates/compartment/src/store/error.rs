@@ -21,7 +21,9 @@ pub enum StoreError {
     #[error("the store is closed; nothing was recorded")]
     Closed,
     /// What the file holds cannot be: it was changed from outside, or the disk is failing.
-    #[error("the store holds what it cannot hold ({0}); nothing was changed; restore this tenant from a backup")]
+    #[error(
+        "the store holds what it cannot hold ({0}); nothing was changed; restore this tenant from a backup"
+    )]
     Corrupt(String),
     /// It was written by a later version.
     #[error("the store was written by a later version; nothing was changed; use that version")]
@@ -33,15 +35,25 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-        if let FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) = error {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
+        if let FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) =
+            error
+        {
             return Self::Corrupt("a value is not of its kind".to_owned());
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             // the log's index could not be made longer: there is no room for it either
-            Some(ErrorCode::SystemIoFailure) if extended(&error) == Some(ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
+            Some(ErrorCode::SystemIoFailure)
+                if extended(&error) == Some(ffi::SQLITE_IOERR_SHMSIZE) =>
+            {
+                Self::Full
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt(error.to_string())
+            }
             // the message of SQLite names tables and columns, never values
             _ => Self::Failed(error.to_string()),
         }

@@ -35,31 +35,45 @@ pub(crate) fn insert(connection: &Connection, key: &KeyRow) -> Result<(), StoreE
 
 /// Changes description, expiry and revocation of a key that is there.
 pub(crate) fn update(connection: &Connection, key: &KeyRow) -> Result<(), StoreError> {
-    let mut update =
-        connection.prepare_cached("UPDATE api_key SET sealed = ?2, expires = ?3, revoked = ?4 WHERE id = ?1")?;
-    update.execute(params![key.id.as_bytes(), key.sealed, key.expires.map(millis), key.revoked.map(millis)])?;
+    let mut update = connection.prepare_cached(
+        "UPDATE api_key SET sealed = ?2, expires = ?3, revoked = ?4 WHERE id = ?1",
+    )?;
+    update.execute(params![
+        key.id.as_bytes(),
+        key.sealed,
+        key.expires.map(millis),
+        key.revoked.map(millis)
+    ])?;
     Ok(())
 }
 
 pub(crate) fn get(connection: &Connection, id: &ApiKeyId) -> Result<Option<KeyRow>, StoreError> {
-    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key WHERE id = ?1"))?;
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key WHERE id = ?1"))?;
     Ok(select.query_row([id.as_bytes()], read).optional()?)
 }
 
 /// Every key, revoked ones too, ordered by id.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
-    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key ORDER BY id"))?;
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key ORDER BY id"))?;
     Ok(select.query_map([], read)?.collect::<Result<_, _>>()?)
 }
 
 /// The keys that are not revoked.
 pub(crate) fn list_live(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
-    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key WHERE revoked IS NULL"))?;
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM api_key WHERE revoked IS NULL"
+    ))?;
     Ok(select.query_map([], read)?.collect::<Result<_, _>>()?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
-    let moment = |column: usize| row.get::<_, Option<i64>>(column)?.map(|at| time(column, at)).transpose();
+    let moment = |column: usize| {
+        row.get::<_, Option<i64>>(column)?
+            .map(|at| time(column, at))
+            .transpose()
+    };
     Ok(KeyRow {
         id: ApiKeyId::from_bytes(row.get(0)?),
         hash: row.get(1)?,

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::StoreError;
 
 pub(crate) fn put(connection: &Connection, tier: &str, sealed: &[u8]) -> Result<(), StoreError> {
-    let mut upsert = connection.prepare_cached("INSERT OR REPLACE INTO limit_set (tier, sealed) VALUES (?1, ?2)")?;
+    let mut upsert = connection
+        .prepare_cached("INSERT OR REPLACE INTO limit_set (tier, sealed) VALUES (?1, ?2)")?;
     upsert.execute(params![tier, sealed])?;
     Ok(())
 }

@@ -14,7 +14,12 @@ pub(crate) struct StoredRecord {
     pub(crate) leaf: Hash,
 }
 
-pub(super) fn insert(connection: &Connection, seq: u64, body: &[u8], hashes: &[Hash]) -> Result<(), StoreError> {
+pub(super) fn insert(
+    connection: &Connection,
+    seq: u64,
+    body: &[u8],
+    hashes: &[Hash],
+) -> Result<(), StoreError> {
     let mut record = connection.prepare_cached("INSERT INTO record (seq, body) VALUES (?1, ?2)")?;
     record.execute(params![count(seq), body])?;
     let mut node = connection.prepare_cached("INSERT INTO node (place, hash) VALUES (?1, ?2)")?;
@@ -44,41 +49,77 @@ pub(crate) fn get(connection: &Connection, seq: u64) -> Result<Option<StoredReco
 }
 
 /// The records from `from` up to and without `to`, at most `limit`.
-pub(crate) fn page(connection: &Connection, from: u64, to: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT seq, body FROM record WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3")?;
+pub(crate) fn page(
+    connection: &Connection,
+    from: u64,
+    to: u64,
+    limit: u32,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, body FROM record WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
+    )?;
     let mut leaf = connection.prepare_cached("SELECT hash FROM node WHERE place = ?1")?;
-    let rows = select.query_map(params![count(from), count(to), limit], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+    let rows = select.query_map(params![count(from), count(to), limit], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get(1)?))
+    })?;
     rows.map(|row| {
         let (seq, body) = row?;
         let place = count(stored_from(seq.unsigned_abs()));
         let hash = leaf.query_row([place], |row| row.get(0))?;
-        Ok(StoredRecord { body, leaf: Hash(hash) })
+        Ok(StoredRecord {
+            body,
+            leaf: Hash(hash),
+        })
     })
     .collect()
 }
 
 /// Keeps a signed checkpoint, and forgets the earlier ones of the same 256 records: one a second would take more room
 /// than the records, and a proof leads from any earlier one to the newest.
-pub(crate) fn put_checkpoint(connection: &Connection, size: u64, at: Timestamp, note: &str) -> Result<(), StoreError> {
+pub(crate) fn put_checkpoint(
+    connection: &Connection,
+    size: u64,
+    at: Timestamp,
+    note: &str,
+) -> Result<(), StoreError> {
     let tile = size.saturating_sub(1) / TILE_WIDTH * TILE_WIDTH;
-    let mut forget = connection.prepare_cached("DELETE FROM checkpoint WHERE size > ?1 AND size < ?2")?;
+    let mut forget =
+        connection.prepare_cached("DELETE FROM checkpoint WHERE size > ?1 AND size < ?2")?;
     forget.execute([count(tile), count(size)])?;
-    let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO checkpoint (size, at, note) VALUES (?1, ?2, ?3)")?;
+    let mut insert = connection
+        .prepare_cached("INSERT OR REPLACE INTO checkpoint (size, at, note) VALUES (?1, ?2, ?3)")?;
     insert.execute(params![count(size), millis(at), note])?;
     Ok(())
 }
 
 /// The newest checkpoint of at most `size` records: its size and its note.
-pub(crate) fn checkpoint_within(connection: &Connection, size: u64) -> Result<Option<(u64, String)>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT size, note FROM checkpoint WHERE size <= ?1 ORDER BY size DESC LIMIT 1")?;
-    let found = select.query_row([count(size)], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))).optional()?;
+pub(crate) fn checkpoint_within(
+    connection: &Connection,
+    size: u64,
+) -> Result<Option<(u64, String)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT size, note FROM checkpoint WHERE size <= ?1 ORDER BY size DESC LIMIT 1",
+    )?;
+    let found = select
+        .query_row([count(size)], |row| {
+            Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+        })
+        .optional()?;
     Ok(found)
 }
 
 /// The checkpoints of more than `after` and at most `to` records, the smallest first: one for 256 records.
-pub(crate) fn checkpoints(connection: &Connection, after: u64, to: u64) -> Result<Vec<(u64, String)>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT size, note FROM checkpoint WHERE size > ?1 AND size <= ?2 ORDER BY size")?;
-    let rows = select.query_map([count(after), count(to)], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)))?;
+pub(crate) fn checkpoints(
+    connection: &Connection,
+    after: u64,
+    to: u64,
+) -> Result<Vec<(u64, String)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT size, note FROM checkpoint WHERE size > ?1 AND size <= ?2 ORDER BY size",
+    )?;
+    let rows = select.query_map([count(after), count(to)], |row| {
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -88,10 +129,18 @@ pub(crate) struct Nodes<'a>(pub(crate) &'a Connection);
 impl HashReader for Nodes<'_> {
     fn read_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
         let gone = |_: rusqlite::Error| tlog_tiles::Error::IndexesNotInTree;
-        let mut select = self.0.prepare_cached("SELECT hash FROM node WHERE place = ?1").map_err(gone)?;
+        let mut select = self
+            .0
+            .prepare_cached("SELECT hash FROM node WHERE place = ?1")
+            .map_err(gone)?;
         places
             .iter()
-            .map(|place| select.query_row([count(*place)], |row| row.get(0)).map(Hash).map_err(gone))
+            .map(|place| {
+                select
+                    .query_row([count(*place)], |row| row.get(0))
+                    .map(Hash)
+                    .map_err(gone)
+            })
             .collect()
     }
 }

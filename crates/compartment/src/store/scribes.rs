@@ -61,14 +61,26 @@ impl Scribes {
     /// What the system says of starting threads.
     pub(crate) fn start(threads: usize) -> Result<Self, StoreError> {
         // dropped on an early return, it ends the threads that did start
-        let mut scribes = Self { lines: Arc::default(), writing: Vec::new(), syncing: Vec::new() };
+        let mut scribes = Self {
+            lines: Arc::default(),
+            writing: Vec::new(),
+            syncing: Vec::new(),
+        };
         for n in 0..threads.max(1) {
             let lines = Arc::clone(&scribes.lines);
             let write = move || lines.writing.serve(Desk::write);
-            scribes.writing.push(std::thread::Builder::new().name(format!("write-{n}")).spawn(write)?);
+            scribes.writing.push(
+                std::thread::Builder::new()
+                    .name(format!("write-{n}"))
+                    .spawn(write)?,
+            );
             let lines = Arc::clone(&scribes.lines);
             let sync = move || lines.syncing.serve(Desk::sync);
-            scribes.syncing.push(std::thread::Builder::new().name(format!("sync-{n}")).spawn(sync)?);
+            scribes.syncing.push(
+                std::thread::Builder::new()
+                    .name(format!("sync-{n}"))
+                    .spawn(sync)?,
+            );
         }
         Ok(scribes)
     }
@@ -82,9 +94,10 @@ impl Scribes {
 impl Drop for Scribes {
     fn drop(&mut self) {
         // writing first: what is still written is still synced
-        for (line, threads) in
-            [(&self.lines.writing, &mut self.writing), (&self.lines.syncing, &mut self.syncing)]
-        {
+        for (line, threads) in [
+            (&self.lines.writing, &mut self.writing),
+            (&self.lines.syncing, &mut self.syncing),
+        ] {
             line.close();
             for thread in threads.drain(..) {
                 let _ = thread.join();

@@ -15,20 +15,33 @@ pub(crate) fn add(connection: &Connection, spends: &[Spend]) -> Result<(), Store
          ELSE 9223372036854775807 END",
     )?;
     for spend in spends {
-        upsert.execute(params![spend.scope.to_string(), spend.window.to_string(), count(spend.amount.get())])?;
+        upsert.execute(params![
+            spend.scope.to_string(),
+            spend.window.to_string(),
+            count(spend.amount.get())
+        ])?;
     }
     Ok(())
 }
 
 /// The sums of these; what was never spent is zero.
-pub(crate) fn get(connection: &Connection, of: &[(Scope, Window)]) -> Result<Vec<Spend>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT nanos FROM spend WHERE scope = ?1 AND span = ?2")?;
+pub(crate) fn get(
+    connection: &Connection,
+    of: &[(Scope, Window)],
+) -> Result<Vec<Spend>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT nanos FROM spend WHERE scope = ?1 AND span = ?2")?;
     of.iter()
         .map(|(scope, window)| {
-            let nanos: Option<i64> =
-                select.query_row([scope.to_string(), window.to_string()], |row| row.get(0)).optional()?;
+            let nanos: Option<i64> = select
+                .query_row([scope.to_string(), window.to_string()], |row| row.get(0))
+                .optional()?;
             let nanos = uncount(0, nanos.unwrap_or(0))?;
-            Ok(Spend { scope: scope.clone(), window: *window, amount: Nanos::new(nanos).unwrap_or(Nanos::MAX) })
+            Ok(Spend {
+                scope: scope.clone(),
+                window: *window,
+                amount: Nanos::new(nanos).unwrap_or(Nanos::MAX),
+            })
         })
         .collect()
 }

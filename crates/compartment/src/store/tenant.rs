@@ -40,7 +40,10 @@ impl TenantDb {
         let writer = connection::writer(&file, schema::TENANT, "NORMAL")?;
         // a write makes sure that the write-ahead log is there to be synced
         writer.pragma_update(None, "application_id", APPLICATION)?;
-        let wal = OpenOptions::new().read(true).write(true).open(folder.join("store.db-wal"))?;
+        let wal = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(folder.join("store.db-wal"))?;
         let edge = edge(&writer)?;
         let db = Self {
             desk: scribes.desk(Book::new(writer, edge), wal),
@@ -67,7 +70,10 @@ impl TenantDb {
     /// # Errors
     ///
     /// What `work` says.
-    pub(crate) fn read_now<T, E: From<StoreError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    pub(crate) fn read_now<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         work(&self.reader.lock())
     }
 

@@ -25,7 +25,10 @@ pub(super) fn ticket<T>() -> (Stub<T>, Ticket<T>) {
     let (durable, wait_durable) = oneshot::channel();
     (
         Stub { recorded, durable },
-        Ticket { recorded: Some(wait_recorded), durable: Some(wait_durable) },
+        Ticket {
+            recorded: Some(wait_recorded),
+            durable: Some(wait_durable),
+        },
     )
 }
 
@@ -90,7 +93,9 @@ impl<T> Ticket<T> {
         let (Some(recorded), Some(durable)) = (self.recorded, self.durable) else {
             return Err(StoreError::Closed);
         };
-        let value = recorded.blocking_recv().unwrap_or(Err(StoreError::Closed))?;
+        let value = recorded
+            .blocking_recv()
+            .unwrap_or(Err(StoreError::Closed))?;
         durable.blocking_recv().unwrap_or(Err(StoreError::Closed))?;
         Ok(value)
     }

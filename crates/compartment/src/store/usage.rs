@@ -35,7 +35,12 @@ pub(super) fn add_call(connection: &Connection, id: &CallId) -> Result<(), Store
 }
 
 /// The sums of the days from `from` to `to`, both included, at most `limit` rows, ordered by day.
-pub(crate) fn between(connection: &Connection, from: Date, to: Date, limit: u32) -> Result<Vec<UsageSum>, StoreError> {
+pub(crate) fn between(
+    connection: &Connection,
+    from: Date,
+    to: Date,
+    limit: u32,
+) -> Result<Vec<UsageSum>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT day, credential, model, calls, input, cached_input, output, cost FROM usage \
          WHERE day >= ?1 AND day <= ?2 ORDER BY day, credential, model LIMIT ?3",

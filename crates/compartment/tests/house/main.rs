@@ -8,7 +8,6 @@
 
 mod administration;
 mod budget;
-mod crash;
 mod door;
 mod faults;
 mod issuers;

@@ -9,13 +9,18 @@ use super::*;
 use crate::id::{ApiKeyId, CallId, IssuerId, TenantId};
 use crate::store::calls::{self, CallEnd, CallRow};
 use crate::store::keys::{self, KeyRow};
-use crate::store::{ClaimPlace, DeploymentDb, TenantRow, TenantState, Transaction, issuers, limits, spend, usage};
+use crate::store::{
+    ClaimPlace, DeploymentDb, TenantRow, TenantState, Transaction, issuers, limits, spend, usage,
+};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-fn write<T: Send + 'static>(db: &TenantDb, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static) -> T {
+fn write<T: Send + 'static>(
+    db: &TenantDb,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> T {
     db.submit(work).unwrap().wait().unwrap()
 }
 
@@ -44,25 +49,59 @@ fn keys_are_changed_and_never_lost(db: &TenantDb) {
         expires: None,
         revoked: None,
     };
-    let shown = |rows: Vec<KeyRow>| rows.iter().map(|row| (row.id, row.revoked)).collect::<Vec<_>>();
-    write(db, move |t| keys::insert(t, &key(2)).and_then(|()| keys::insert(t, &key(1))));
-    assert!(db.submit(move |t| keys::insert(t, &key(1))).unwrap().wait().is_err());
-    write(db, move |t| keys::update(t, &KeyRow { revoked: Some(at(9)), sealed: vec![], ..key(1) }));
+    let shown = |rows: Vec<KeyRow>| {
+        rows.iter()
+            .map(|row| (row.id, row.revoked))
+            .collect::<Vec<_>>()
+    };
+    write(db, move |t| {
+        keys::insert(t, &key(2)).and_then(|()| keys::insert(t, &key(1)))
+    });
+    assert!(
+        db.submit(move |t| keys::insert(t, &key(1)))
+            .unwrap()
+            .wait()
+            .is_err()
+    );
+    write(db, move |t| {
+        keys::update(
+            t,
+            &KeyRow {
+                revoked: Some(at(9)),
+                sealed: vec![],
+                ..key(1)
+            },
+        )
+    });
     let (one, two) = (key(1).id, key(2).id);
-    assert_eq!(shown(db.read_now(keys::list).unwrap()), [(one, Some(at(9))), (two, None)]);
+    assert_eq!(
+        shown(db.read_now(keys::list).unwrap()),
+        [(one, Some(at(9))), (two, None)]
+    );
     assert_eq!(shown(db.read_now(keys::list_live).unwrap()), [(two, None)]);
     let read = db.read_now(|c| keys::get(c, &one)).unwrap().unwrap();
-    assert_eq!((read.hash, read.sealed, read.created), ([1; 32], vec![], at(0)));
+    assert_eq!(
+        (read.hash, read.sealed, read.created),
+        ([1; 32], vec![], at(0))
+    );
     assert!(db.read_now(|c| keys::get(c, &key(3).id)).unwrap().is_none());
 }
 
 fn issuers_and_limits_are_replaced(db: &TenantDb) {
     let id = IssuerId::from_bytes([5; 16]);
     for sealed in [b"first", b"other"] {
-        write(db, move |t| issuers::put(t, &id, sealed, at(0)).and_then(|()| limits::put(t, "steward", sealed)));
+        write(db, move |t| {
+            issuers::put(t, &id, sealed, at(0)).and_then(|()| limits::put(t, "steward", sealed))
+        });
     }
-    assert_eq!(db.read_now(issuers::list).unwrap(), [(id, b"other".to_vec())]);
-    assert_eq!(db.read_now(|c| limits::get(c, "steward")).unwrap().unwrap(), b"other");
+    assert_eq!(
+        db.read_now(issuers::list).unwrap(),
+        [(id, b"other".to_vec())]
+    );
+    assert_eq!(
+        db.read_now(|c| limits::get(c, "steward")).unwrap().unwrap(),
+        b"other"
+    );
     assert_eq!(db.read_now(|c| limits::get(c, "operator")).unwrap(), None);
     write(db, move |t| issuers::remove(t, &id));
     assert_eq!(db.read_now(issuers::list).unwrap(), []);
@@ -99,16 +138,39 @@ fn end(seconds: i64) -> CallEnd {
 }
 
 fn a_call_is_settled_once(db: &TenantDb) {
-    write(db, |t| calls::insert(t, &call(2)).and_then(|()| calls::insert(t, &call(1))));
-    assert!(db.submit(|t| calls::insert(t, &call(1))).unwrap().wait().is_err());
-    assert_eq!(db.read_now(|c| calls::get(c, &call(1).id)).unwrap(), Some(call(1)));
-    assert_eq!(db.read_now(|c| calls::open(c, 9)).unwrap(), [call(1), call(2)]);
+    write(db, |t| {
+        calls::insert(t, &call(2)).and_then(|()| calls::insert(t, &call(1)))
+    });
+    assert!(
+        db.submit(|t| calls::insert(t, &call(1)))
+            .unwrap()
+            .wait()
+            .is_err()
+    );
+    assert_eq!(
+        db.read_now(|c| calls::get(c, &call(1).id)).unwrap(),
+        Some(call(1))
+    );
+    assert_eq!(
+        db.read_now(|c| calls::open(c, 9)).unwrap(),
+        [call(1), call(2)]
+    );
     assert_eq!(db.read_now(|c| calls::open(c, 1)).unwrap(), [call(1)]);
     assert!(write(db, |t| calls::settle(t, &call(1).id, &end(5))));
-    assert!(!write(db, |t| calls::settle(t, &call(1).id, &CallEnd { cost: 99, ..end(6) })));
+    assert!(!write(db, |t| calls::settle(
+        t,
+        &call(1).id,
+        &CallEnd { cost: 99, ..end(6) }
+    )));
     assert!(!write(db, |t| calls::settle(t, &call(7).id, &end(6))));
-    let settled = CallRow { end: Some(end(5)), ..call(1) };
-    assert_eq!(db.read_now(|c| calls::get(c, &call(1).id)).unwrap(), Some(settled));
+    let settled = CallRow {
+        end: Some(end(5)),
+        ..call(1)
+    };
+    assert_eq!(
+        db.read_now(|c| calls::get(c, &call(1).id)).unwrap(),
+        Some(settled)
+    );
     assert_eq!(db.read_now(|c| calls::open(c, 9)).unwrap(), [call(2)]);
 }
 
@@ -116,30 +178,60 @@ fn sums_add_up(db: &TenantDb) {
     const DAY: i64 = 86_400;
     for n in 10..13 {
         write(db, move |t| {
-            calls::insert(t, &CallRow { model: "large".to_owned(), ..call(n) })?;
+            calls::insert(
+                t,
+                &CallRow {
+                    model: "large".to_owned(),
+                    ..call(n)
+                },
+            )?;
             calls::settle(t, &call(n).id, &end(DAY * i64::from(n % 2)))
         });
     }
     let used = |from, to, limit| {
         let sums = db.read_now(|c| usage::between(c, from, to, limit)).unwrap();
-        sums.into_iter().map(|sum| (sum.day, sum.model, sum.calls, sum.cached_input, sum.cost)).collect::<Vec<_>>()
+        sums.into_iter()
+            .map(|sum| (sum.day, sum.model, sum.calls, sum.cached_input, sum.cost))
+            .collect::<Vec<_>>()
     };
     let (first, second) = (date(2027, 1, 15), date(2027, 1, 16));
     let large = |day, calls| (day, "large".to_owned(), calls, 4 * calls, 11 * calls);
     let small = (first, "small".to_owned(), 1, 4, 11);
-    assert_eq!(used(first, second, 9), [large(first, 2), small, large(second, 1)]);
+    assert_eq!(
+        used(first, second, 9),
+        [large(first, 2), small, large(second, 1)]
+    );
     assert_eq!(used(second, second, 9), [large(second, 1)]);
     assert_eq!(used(first, second, 1), [large(first, 2)]);
 
     let [day, month, total] = Window::all_at(at(0));
     let amount = |nanos| Nanos::new(nanos).unwrap();
-    let spent = |window| db.read_now(|c| spend::get(c, &[(Scope::Tenant, window)])).unwrap()[0].amount;
-    for (window, nanos) in [(day, 5), (month, 6), (day, 7), (total, i64::MAX.unsigned_abs()), (total, 1)] {
-        let spend = Spend { scope: Scope::Tenant, window, amount: amount(nanos) };
+    let spent = |window| {
+        db.read_now(|c| spend::get(c, &[(Scope::Tenant, window)]))
+            .unwrap()[0]
+            .amount
+    };
+    for (window, nanos) in [
+        (day, 5),
+        (month, 6),
+        (day, 7),
+        (total, i64::MAX.unsigned_abs()),
+        (total, 1),
+    ] {
+        let spend = Spend {
+            scope: Scope::Tenant,
+            window,
+            amount: amount(nanos),
+        };
         write(db, move |t| spend::add(t, &[spend]));
     }
-    assert_eq!((spent(day), spent(month), spent(total)), (amount(12), amount(6), Nanos::MAX));
-    let other = db.read_now(|c| spend::get(c, &[(Scope::Key("key_9".into()), day)])).unwrap();
+    assert_eq!(
+        (spent(day), spent(month), spent(total)),
+        (amount(12), amount(6), Nanos::MAX)
+    );
+    let other = db
+        .read_now(|c| spend::get(c, &[(Scope::Key("key_9".into()), day)]))
+        .unwrap();
     assert_eq!(other[0].amount, Nanos::ZERO);
 }
 
@@ -147,18 +239,31 @@ fn records_are_numbered_without_a_gap(db: &TenantDb) {
     let before = size(db);
     for n in 0..5 {
         assert_eq!(append(db), Ok(before + n));
-        let _ = db.submit(|t| t.append(record(), now()).and(Err::<(), _>(StoreError::Closed))).unwrap().wait();
+        let _ = db
+            .submit(|t| {
+                t.append(record(), now())
+                    .and(Err::<(), _>(StoreError::Closed))
+            })
+            .unwrap()
+            .wait();
     }
     assert_eq!(size(db), before + 5);
-    let page = db.read_now(|c| records::page(c, before + 1, before + 4, 2)).unwrap();
+    let page = db
+        .read_now(|c| records::page(c, before + 1, before + 4, 2))
+        .unwrap();
     assert_eq!(page.len(), 2);
     for (seq, stored) in (before + 1..).zip(page) {
         assert_eq!(evidence::Record::parse(&stored.body).unwrap().seq(), seq);
         assert_eq!(evidence::leaf_hash(&stored.body), stored.leaf);
     }
     // a clock that is set back does not set back the journal
-    write(db, |t| t.append(record(), now() - jiff::SignedDuration::from_hours(1)));
-    let last = db.read_now(|c| records::get(c, before + 5)).unwrap().unwrap();
+    write(db, |t| {
+        t.append(record(), now() - jiff::SignedDuration::from_hours(1))
+    });
+    let last = db
+        .read_now(|c| records::get(c, before + 5))
+        .unwrap()
+        .unwrap();
     assert_eq!(evidence::Record::parse(&last.body).unwrap().time(), now());
 }
 
@@ -173,16 +278,29 @@ fn deployment_contract(db: &DeploymentDb) {
     for n in [2, 1, 3] {
         db.add_tenant(&row(n)).unwrap();
     }
-    assert!(db.add_tenant(&TenantRow { name_index: [1; 32], ..row(4) }).is_err());
+    assert!(
+        db.add_tenant(&TenantRow {
+            name_index: [1; 32],
+            ..row(4)
+        })
+        .is_err()
+    );
     let ids = |after: Option<&TenantId>, limit| {
-        db.tenants(after, limit).unwrap().iter().map(|row| row.id).collect::<Vec<_>>()
+        db.tenants(after, limit)
+            .unwrap()
+            .iter()
+            .map(|row| row.id)
+            .collect::<Vec<_>>()
     };
     let (one, two, three) = (row(1).id, row(2).id, row(3).id);
     assert_eq!(ids(None, 2), [one, two]);
     assert_eq!(ids(Some(&two), 2), [three]);
     assert_eq!(db.tenant_named(&[3; 32]).unwrap().unwrap().id, three);
     db.set_state(&two, TenantState::Suspended).unwrap();
-    assert_eq!(db.tenant(&two).unwrap().unwrap().state, TenantState::Suspended);
+    assert_eq!(
+        db.tenant(&two).unwrap().unwrap().state,
+        TenantState::Suspended
+    );
     assert!(db.tenant(&row(9).id).unwrap().is_none());
 
     let key = ApiKeyId::from_bytes([6; 16]);
@@ -190,7 +308,11 @@ fn deployment_contract(db: &DeploymentDb) {
     assert!(db.add_key(&key, &two).is_err());
     assert_eq!(db.tenant_of_key(&key).unwrap(), Some(one));
 
-    let (issuer, claim) = (IssuerId::from_bytes([7; 16]), |value| ClaimPlace { token_issuer: [1; 32], name: [2; 32], value });
+    let (issuer, claim) = (IssuerId::from_bytes([7; 16]), |value| ClaimPlace {
+        token_issuer: [1; 32],
+        name: [2; 32],
+        value,
+    });
     assert!(db.add_claim(&claim([8; 32]), &one, &issuer).unwrap());
     assert!(db.add_claim(&claim([8; 32]), &one, &issuer).unwrap());
     assert!(!db.add_claim(&claim([8; 32]), &two, &issuer).unwrap());
@@ -203,24 +325,46 @@ fn deployment_contract(db: &DeploymentDb) {
 
 fn heads_are_logged_and_proved(db: &DeploymentDb, tenant: TenantId) {
     let keys = signing_keys();
-    let head = |size| keys.head(&journal::SignedHead { size, root: evidence::leaf_hash(b"root"), time: now() });
+    let head = |size| {
+        keys.head(&journal::SignedHead {
+            size,
+            root: evidence::leaf_hash(b"root"),
+            time: now(),
+        })
+    };
     let log = |sizes: &[u64]| {
         let heads: Vec<_> = sizes.iter().map(|size| (tenant, head(*size))).collect();
-        db.append_heads(&heads, now(), |size, root| keys.sign(size, root, now())).unwrap();
+        db.append_heads(&heads, now(), |size, root| keys.sign(size, root, now()))
+            .unwrap();
     };
     log(&[3, 5]);
     log(&[9]);
-    let refused = db.append_heads(&[(tenant, head(10))], now(), |_, _| Err(evidence::Error::ProofFailed));
+    let refused = db.append_heads(&[(tenant, head(10))], now(), |_, _| {
+        Err(evidence::Error::ProofFailed)
+    });
     assert!(refused.is_err());
     let (size, note) = db.checkpoint().unwrap().unwrap();
     let signed = evidence::Checkpoint::parse_verify(note.as_bytes(), keys.vkey()).unwrap();
     assert_eq!((size, signed.size()), (3, 3));
-    for (asked, found) in [(2, None), (3, Some(3)), (4, Some(3)), (8, Some(5)), (100, Some(9))] {
+    for (asked, found) in [
+        (2, None),
+        (3, Some(3)),
+        (4, Some(3)),
+        (8, Some(5)),
+        (100, Some(9)),
+    ] {
         let logged = db.head(&tenant, asked, size).unwrap();
         assert_eq!(logged.as_ref().map(|logged| logged.size), found, "{asked}");
         if let Some(logged) = logged {
             let leaf = evidence::leaf_hash(&logged.body);
-            evidence::log::verify_inclusion(size, signed.root(), logged.seq, leaf, &logged.inclusion).unwrap();
+            evidence::log::verify_inclusion(
+                size,
+                signed.root(),
+                logged.seq,
+                leaf,
+                &logged.inclusion,
+            )
+            .unwrap();
         }
     }
 }

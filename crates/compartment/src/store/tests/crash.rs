@@ -49,7 +49,9 @@ fn begin(transaction: &Transaction<'_>, call: CallId) -> Result<(), StoreError> 
         reserved_nanos: RESERVED,
         request_commitment: Commitment::from_bytes([0; 32]),
     };
-    transaction.append(RecordKind::CallIntent(intent), now()).map(drop)
+    transaction
+        .append(RecordKind::CallIntent(intent), now())
+        .map(drop)
 }
 
 fn finish(transaction: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
@@ -65,7 +67,14 @@ fn finish(transaction: &Transaction<'_>, call: CallId) -> Result<(), StoreError>
     };
     assert!(calls::settle(transaction, &call, &end)?);
     let amount = Nanos::new(COST).unwrap();
-    spend::add(transaction, &[Spend { scope: Scope::Tenant, window: Window::Total, amount }])?;
+    spend::add(
+        transaction,
+        &[Spend {
+            scope: Scope::Tenant,
+            window: Window::Total,
+            amount,
+        }],
+    )?;
     let settled = CallSettled {
         call: Id::new(call.to_string())?,
         outcome: end.outcome,
@@ -78,14 +87,18 @@ fn finish(transaction: &Transaction<'_>, call: CallId) -> Result<(), StoreError>
         answer_commitment: None,
         findings: Hits::default(),
     };
-    transaction.append(RecordKind::CallSettled(settled), now()).map(drop)
+    transaction
+        .append(RecordKind::CallSettled(settled), now())
+        .map(drop)
 }
 
 /// The child of [`what_was_recorded_survives_a_killed_process`]: makes calls and prints what is recorded of each, until
 /// it is killed.
 #[tokio::test]
 async fn child_that_is_killed() {
-    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let Some(folder) = std::env::var_os(CHILD) else {
+        return;
+    };
     let (scribes, db) = tokio::task::spawn_blocking(move || {
         let scribes = Scribes::start(2).unwrap();
         let db = TenantDb::open(folder.as_ref(), &scribes, |t| journal::recover(t, now())).unwrap();
@@ -96,19 +109,28 @@ async fn child_that_is_killed() {
     println!("opened");
     for round in 0_u64.. {
         let calls: Vec<_> = (0..7).map(|_| CallId::mint(now()).unwrap()).collect();
-        let begun: Vec<_> = calls.iter().map(|&call| (call, db.submit(move |t| begin(t, call)).unwrap())).collect();
+        let begun: Vec<_> = calls
+            .iter()
+            .map(|&call| (call, db.submit(move |t| begin(t, call)).unwrap()))
+            .collect();
         for (call, mut ticket) in begun {
             ticket.recorded().await.unwrap();
             println!("begun {call}");
         }
         // one call is still open whenever it dies
-        let ended: Vec<_> = calls.iter().skip(1).map(|&call| (call, db.submit(move |t| finish(t, call)).unwrap())).collect();
+        let ended: Vec<_> = calls
+            .iter()
+            .skip(1)
+            .map(|&call| (call, db.submit(move |t| finish(t, call)).unwrap()))
+            .collect();
         for (call, mut ticket) in ended {
             ticket.recorded().await.unwrap();
             println!("ended {call}");
         }
         if round.is_multiple_of(3) {
-            let mut signed = db.submit(|t| journal::checkpoint(t, &signing_keys(), now())).unwrap();
+            let mut signed = db
+                .submit(|t| journal::checkpoint(t, &signing_keys(), now()))
+                .unwrap();
             signed.recorded().await.unwrap();
         }
     }
@@ -126,15 +148,24 @@ impl Said {
     /// One child, killed after `millis`.
     fn child(&mut self, folder: &Path, millis: u64) {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::crash::child_that_is_killed", "--nocapture"])
+            .args([
+                "--exact",
+                "store::tests::crash::child_that_is_killed",
+                "--nocapture",
+            ])
             .env(CHILD, folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
         // the test runner writes its own words before ours
-        assert!(lines.any(|line| line.ends_with("opened")), "the child did not open what the last one left");
+        assert!(
+            lines.any(|line| line.ends_with("opened")),
+            "the child did not open what the last one left"
+        );
         let killer = std::thread::spawn(move || {
             // the time is the test: it dies wherever it is by then
             std::thread::sleep(Duration::from_millis(millis));
@@ -143,7 +174,10 @@ impl Said {
         });
         for line in lines {
             // the last line may be cut
-            match line.split_once(' ').map(|(word, id)| (word, CallId::parse(id))) {
+            match line
+                .split_once(' ')
+                .map(|(word, id)| (word, CallId::parse(id)))
+            {
                 Some(("begun", Ok(id))) => self.begun.push(id),
                 Some(("ended", Ok(id))) => self.ended.push(id),
                 _ => {}
@@ -164,14 +198,22 @@ fn what_was_recorded_survives_a_killed_process() {
             look(folder.path(), &said);
         }
     }
-    assert!(said.ended.len() > 100, "{} calls in {KILLS} children", said.ended.len());
+    assert!(
+        said.ended.len() > 100,
+        "{} calls in {KILLS} children",
+        said.ended.len()
+    );
 }
 
 /// Opens what is left and holds it against what was said and against itself.
 fn look(folder: &Path, said: &Said) {
     let scribes = Scribes::start(1).unwrap();
     let db = TenantDb::open(folder, &scribes, |t| journal::recover(t, now())).unwrap();
-    let row = |id: &CallId| db.read_now(|c| calls::get(c, id)).unwrap().expect("a call that was recorded is there");
+    let row = |id: &CallId| {
+        db.read_now(|c| calls::get(c, id))
+            .unwrap()
+            .expect("a call that was recorded is there")
+    };
     for id in &said.begun {
         assert!(row(id).end.is_some(), "recovery settles what was open");
     }
@@ -186,11 +228,20 @@ fn look(folder: &Path, said: &Said) {
     // the journal, the rows, the sums: three tellings of one story
     let sums = report.models.values().next().copied().unwrap_or_default();
     let today = Window::all_at(now());
-    let Window::Day(day) = today[0] else { unreachable!() };
+    let Window::Day(day) = today[0] else {
+        unreachable!()
+    };
     let used = db.read_now(|c| usage::between(c, day, day, 10)).unwrap();
-    let used = used.iter().fold((0, 0), |sum, used| (sum.0 + used.calls, sum.1 + used.cost));
-    let spent = db.read_now(|c| spend::get(c, &[(Scope::Tenant, Window::Total)])).unwrap();
+    let used = used
+        .iter()
+        .fold((0, 0), |sum, used| (sum.0 + used.calls, sum.1 + used.cost));
+    let spent = db
+        .read_now(|c| spend::get(c, &[(Scope::Tenant, Window::Total)]))
+        .unwrap();
     assert_eq!((used.0, u128::from(used.1)), (sums.calls, sums.cost_nanos));
     assert_eq!(u128::from(spent[0].amount.get()), sums.cost_nanos);
-    assert_eq!(sums.cost_nanos, u128::from(sums.at_bound * RESERVED + (sums.calls - sums.at_bound) * COST));
+    assert_eq!(
+        sums.cost_nanos,
+        u128::from(sums.at_bound * RESERVED + (sums.calls - sums.at_bound) * COST)
+    );
 }

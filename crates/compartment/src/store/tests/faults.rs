@@ -15,7 +15,10 @@ fn a_full_file_refuses_keeps_what_was_there_and_recovers() {
     let pages = |n: i64| {
         db.submit(move |t| {
             // SQLite answers this pragma with a row
-            t.query_row(&format!("PRAGMA max_page_count = {n}"), [], |row| row.get::<_, i64>(0)).map_err(StoreError::from)
+            t.query_row(&format!("PRAGMA max_page_count = {n}"), [], |row| {
+                row.get::<_, i64>(0)
+            })
+            .map_err(StoreError::from)
         })
         .unwrap()
         .wait()
@@ -42,8 +45,13 @@ impl Small {
     fn mount(bytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(folder.path());
-        mount.output().is_ok_and(|done| done.status.success()).then_some(Self(folder))
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(folder.path());
+        mount
+            .output()
+            .is_ok_and(|done| done.status.success())
+            .then_some(Self(folder))
     }
 }
 
@@ -114,7 +122,13 @@ fn after_a_failed_sync_nothing_is_called_durable_until_the_tenant_is_opened_anew
     db.sync_instead(OpenOptions::new().write(true).open("/dev/null").unwrap());
     assert_eq!(append(&db), Err(StoreError::Poisoned));
     // the next sync would succeed, and prove nothing
-    db.sync_instead(OpenOptions::new().read(true).write(true).open(folder.path().join("store.db-wal")).unwrap());
+    db.sync_instead(
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(folder.path().join("store.db-wal"))
+            .unwrap(),
+    );
     for _ in 0..3 {
         assert_eq!(append(&db), Err(StoreError::Poisoned));
     }

@@ -13,7 +13,9 @@ fn writes_that_wait_together_are_one_transaction() {
     let db = open(folder.path(), &scribes);
     let (go, first) = hold(&db);
     let before = wal_frames(folder.path());
-    let tickets: Vec<_> = (0..200).map(|_| db.submit(|t| t.append(record(), now())).unwrap()).collect();
+    let tickets: Vec<_> = (0..200)
+        .map(|_| db.submit(|t| t.append(record(), now())).unwrap())
+        .collect();
     assert_eq!(db.waiting(), 200);
     go.send(()).unwrap();
     first.wait().unwrap();
@@ -70,9 +72,19 @@ fn a_busy_tenant_does_not_keep_another_from_the_disk() {
     let (tell, order) = channel();
     for _ in 0..2000 {
         let tell = tell.clone();
-        let _ticket = busy.submit(move |t| t.append(record(), now()).map(|_| tell.send("busy").unwrap())).unwrap();
+        let _ticket = busy
+            .submit(move |t| {
+                t.append(record(), now())
+                    .map(|_| tell.send("busy").unwrap())
+            })
+            .unwrap();
     }
-    let _ticket = quiet.submit(move |t| t.append(record(), now()).map(|_| tell.send("quiet").unwrap())).unwrap();
+    let _ticket = quiet
+        .submit(move |t| {
+            t.append(record(), now())
+                .map(|_| tell.send("quiet").unwrap())
+        })
+        .unwrap();
     go.send(()).unwrap();
     first.wait().unwrap();
     let order: Vec<_> = order.iter().collect();
@@ -102,7 +114,8 @@ fn a_queue_that_is_full_refuses_and_empties() {
 }
 
 #[test]
-fn what_is_submitted_is_written_although_nobody_waits_and_nothing_hangs_once_the_scribes_are_gone() {
+fn what_is_submitted_is_written_although_nobody_waits_and_nothing_hangs_once_the_scribes_are_gone()
+{
     let folder = tempfile::tempdir().unwrap();
     let scribes = Scribes::start(2).unwrap();
     let db = open(folder.path(), &scribes);

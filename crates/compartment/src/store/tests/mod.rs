@@ -22,7 +22,11 @@ fn now() -> Timestamp {
 }
 
 fn record() -> RecordKind {
-    RecordKind::Admin(Admin { actor: Actor::System, action: AdminAction::LimitsChanged, object: None })
+    RecordKind::Admin(Admin {
+        actor: Actor::System,
+        action: AdminAction::LimitsChanged,
+        object: None,
+    })
 }
 
 fn signing_keys() -> JournalKeys {
@@ -32,14 +36,22 @@ fn signing_keys() -> JournalKeys {
 
 /// Signs the journal as it is.
 fn sign(db: &TenantDb) {
-    db.submit(|t| journal::checkpoint(t, &signing_keys(), now())).unwrap().wait().unwrap();
+    db.submit(|t| journal::checkpoint(t, &signing_keys(), now()))
+        .unwrap()
+        .wait()
+        .unwrap();
 }
 
 /// What an auditor says to the journal.
 fn verify(db: &TenantDb) -> evidence::export::Report {
     let keys = signing_keys();
-    let export = db.read_now(|c| journal::export(c, &keys, None, Vec::new())).unwrap();
-    let trust = evidence::export::Trust { vkey: Some(keys.vkey().clone()), ..Default::default() };
+    let export = db
+        .read_now(|c| journal::export(c, &keys, None, Vec::new()))
+        .unwrap();
+    let trust = evidence::export::Trust {
+        vkey: Some(keys.vkey().clone()),
+        ..Default::default()
+    };
     evidence::export::verify(&*export, &trust).unwrap()
 }
 
@@ -69,5 +81,8 @@ fn hold(db: &TenantDb) -> (Sender<()>, Ticket<()>) {
 
 fn wal_frames(folder: &Path) -> u64 {
     // a frame is a page and a header of 24 bytes ("WAL-mode File Format", section 4.1)
-    std::fs::metadata(folder.join("store.db-wal")).unwrap().len() / (4096 + 24)
+    std::fs::metadata(folder.join("store.db-wal"))
+        .unwrap()
+        .len()
+        / (4096 + 24)
 }

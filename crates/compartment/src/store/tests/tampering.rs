@@ -21,39 +21,110 @@ fn check(signed: u64, more: u64, damage: &str, expected: &str) {
     drop(file);
     let scribes = Scribes::start(1).unwrap();
     // nothing may be written to it before it is checked
-    let opened = TenantDb::open(folder.path(), &scribes, |t| t.append(record(), now()).map(drop));
+    let opened = TenantDb::open(folder.path(), &scribes, |t| {
+        t.append(record(), now()).map(drop)
+    });
     let found = match opened {
         Ok(db) => db.read_now(|c| journal::check(c, &signing_keys())).err(),
         Err(error) => Some(error),
     };
     let said = found.as_ref().map(ToString::to_string).unwrap_or_default();
-    assert!(matches!(found, Some(StoreError::Corrupt(_))) && said.contains(expected), "{damage}: {said}");
+    assert!(
+        matches!(found, Some(StoreError::Corrupt(_))) && said.contains(expected),
+        "{damage}: {said}"
+    );
 }
 
 #[test]
 fn a_journal_that_was_changed_does_not_open() {
-    const EDIT: &str = "UPDATE record SET body = CAST(replace(body, 'system', 'operator') AS BLOB) WHERE seq =";
+    const EDIT: &str =
+        "UPDATE record SET body = CAST(replace(body, 'system', 'operator') AS BLOB) WHERE seq =";
     const NODE: &str = "UPDATE node SET hash = zeroblob(32) WHERE place =";
     // after the checkpoint, every record counts
-    check(3, 300, &format!("{EDIT} 3"), "not the one its hash was made of");
-    check(3, 300, &format!("{EDIT} 302"), "not the one its hash was made of");
-    check(0, 3, &format!("{EDIT} 0"), "not the one its hash was made of");
-    check(3, 3, "DELETE FROM record WHERE seq = 4", "not the one its hash was made of");
-    check(3, 3, "DELETE FROM record WHERE seq >= 3", "not the one of as many records");
-    check(3, 3, "DELETE FROM record WHERE seq = 5", "not the one of as many records");
-    check(3, 3, "DELETE FROM node WHERE place = (SELECT max(place) FROM node)", "not the one of as many records");
+    check(
+        3,
+        300,
+        &format!("{EDIT} 3"),
+        "not the one its hash was made of",
+    );
+    check(
+        3,
+        300,
+        &format!("{EDIT} 302"),
+        "not the one its hash was made of",
+    );
+    check(
+        0,
+        3,
+        &format!("{EDIT} 0"),
+        "not the one its hash was made of",
+    );
+    check(
+        3,
+        3,
+        "DELETE FROM record WHERE seq = 4",
+        "not the one its hash was made of",
+    );
+    check(
+        3,
+        3,
+        "DELETE FROM record WHERE seq >= 3",
+        "not the one of as many records",
+    );
+    check(
+        3,
+        3,
+        "DELETE FROM record WHERE seq = 5",
+        "not the one of as many records",
+    );
+    check(
+        3,
+        3,
+        "DELETE FROM node WHERE place = (SELECT max(place) FROM node)",
+        "not the one of as many records",
+    );
     // under it, the tree is held against what was signed
-    check(3, 0, &format!("{NODE} 2"), "not the one of its newest checkpoint");
-    check(4, 2, &format!("{NODE} 6"), "not the one of its newest checkpoint");
-    check(3, 0, &format!("{EDIT} 2"), "not the one its hash was made of");
+    check(
+        3,
+        0,
+        &format!("{NODE} 2"),
+        "not the one of its newest checkpoint",
+    );
+    check(
+        4,
+        2,
+        &format!("{NODE} 6"),
+        "not the one of its newest checkpoint",
+    );
+    check(
+        3,
+        0,
+        &format!("{EDIT} 2"),
+        "not the one its hash was made of",
+    );
     check(3, 0, "DELETE FROM record", "not the one of as many records");
     // records and tree cut off together
     let cut = "DELETE FROM node WHERE place >= 3";
     check(3, 0, cut, "not the one of as many records");
     // the checkpoint itself
-    check(3, 2, "UPDATE checkpoint SET size = 9", "shorter than its newest checkpoint");
-    check(4, 2, "UPDATE checkpoint SET size = 3", "not the one of its newest checkpoint");
-    check(3, 2, "UPDATE checkpoint SET note = replace(note, 'cofferdam', 'cofferdim')", "not signed by this tenant's key");
+    check(
+        3,
+        2,
+        "UPDATE checkpoint SET size = 9",
+        "shorter than its newest checkpoint",
+    );
+    check(
+        4,
+        2,
+        "UPDATE checkpoint SET size = 3",
+        "not the one of its newest checkpoint",
+    );
+    check(
+        3,
+        2,
+        "UPDATE checkpoint SET note = replace(note, 'cofferdam', 'cofferdim')",
+        "not signed by this tenant's key",
+    );
 }
 
 #[test]
@@ -68,11 +139,17 @@ fn records_and_tree_cut_off_together_are_missed() {
     drop(db);
     drop(scribes);
     let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
-    file.execute_batch("DELETE FROM record WHERE seq >= 2; DELETE FROM node WHERE place >= 3").unwrap();
+    file.execute_batch("DELETE FROM record WHERE seq >= 2; DELETE FROM node WHERE place >= 3")
+        .unwrap();
     drop(file);
     let scribes = Scribes::start(1).unwrap();
     let opened = TenantDb::open(folder.path(), &scribes, |_| Ok(())).err();
-    assert!(opened.unwrap().to_string().contains("shorter than its newest checkpoint"));
+    assert!(
+        opened
+            .unwrap()
+            .to_string()
+            .contains("shorter than its newest checkpoint")
+    );
 }
 
 #[test]
@@ -86,7 +163,9 @@ fn checkpoints_are_kept_for_every_256_records_and_the_export_verifies() {
             sign(&db);
         }
     }
-    let sizes = db.read_now(|c| records::checkpoints(c, 0, u64::MAX)).unwrap();
+    let sizes = db
+        .read_now(|c| records::checkpoints(c, 0, u64::MAX))
+        .unwrap();
     let sizes: Vec<_> = sizes.into_iter().map(|(size, _)| size).collect();
     assert_eq!(sizes, [251, 501, 551]);
     let report = verify(&db);

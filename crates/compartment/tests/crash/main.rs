@@ -1,4 +1,16 @@
 //! `kill -9` in the middle of everything: no money is spent twice, no record is lost, the journal verifies.
+//!
+//! A test binary of its own: while a process is started, it shares the lock on every data folder that is open here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[allow(dead_code)]
+#[path = "../house/support.rs"]
+mod support;
 
 use crate::support::{
     Site, at, completed, config, money, no_issuer, now, open_again, provider, sent, tenant_limits,
@@ -85,7 +97,7 @@ async fn a_process_that_is_killed_has_spent_no_more_than_its_budget_and_lost_no_
     let mut sent = Vec::new();
     for lines in [3, 40, 97] {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "crash::crash_child", "--nocapture"])
+            .args(["--exact", "crash_child", "--nocapture"])
             .env(FOLDER, folder.path())
             .env(TOKEN, &token)
             .stdout(Stdio::piped())
