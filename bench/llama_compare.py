@@ -8,7 +8,7 @@
 
 Exit status 0 if every token id is equal, every greedy answer is equal up to numeric ties, and the engine reaches half of
 llama.cpp's speed in prefill and decode. Both engines run with the same threads, in turns, so that other load on the
-machine hits both. A tie is a place where our two best logits lie closer together than TIE.
+machine hits both. A tie is a place where our two best logits lie closer together than TIE; see there.
 """
 import argparse
 import json
@@ -18,7 +18,9 @@ import subprocess
 import sys
 import urllib.request
 
-TIE = 0.25  # logits; activations are rounded to 8 bits in both engines, in different places
+# Logits. Both engines round activations to 8 bits, in different places. Measured on SmolLM2 in Q8_0 against the same weights
+# widened to 32 bits: llama.cpp is off by up to 0.41, ours by up to 0.28; on the widened weights the two agree within 0.02.
+TIE = 0.5
 STRINGS = [
     "Hello, world!",
     "Hello 123 world, 4567890 and 3.14159e-10",
@@ -61,8 +63,7 @@ class Ours:
 
     def __init__(self, program, model, threads):
         # as the handle starts a cell
-        env = dict(os.environ, RAYON_NUM_THREADS=str(threads), CANDLE_NUM_THREADS=str(threads),
-                   CANDLE_BARRIER_POOL_SPIN_LIMIT="1000")
+        env = dict(os.environ, RAYON_NUM_THREADS=str(threads), CANDLE_NUM_THREADS="1")
         self.process = subprocess.Popen([program, model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
 
     def ask(self, **question):

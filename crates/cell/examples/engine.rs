@@ -6,7 +6,7 @@
 //! `{"logits": [1, 2]}` (the ten best), `{"bench": [1, 2], "decode": 64}` (seconds for prefill and decode).
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cell::engine::Engine;
@@ -27,7 +27,12 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let path = paths.first().ok_or("usage: engine MODEL.gguf")?;
-    let mut engine = Engine::load(path, None).map_err(|error| error.to_string())?;
+    // where a cell computes as well
+    rayon::scope(|_| converse(path))
+}
+
+fn converse(path: &Path) -> Outcome<()> {
+    let mut engine = Engine::load(path, None).map_err(text)?;
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let request: Value = line.map_err(text).and_then(|line| serde_json::from_str(&line).map_err(text))?;

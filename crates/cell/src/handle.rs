@@ -81,9 +81,9 @@ impl Cell {
         let child = Command::new(&spec.program)
             .args(&spec.args)
             .env_clear()
-            // how candle and rayon are told; TOKENIZERS_PARALLELISM is off because a prompt is one text
-            .envs([("CANDLE_NUM_THREADS", threads.as_str()), ("RAYON_NUM_THREADS", threads.as_str())])
-            .env("TOKENIZERS_PARALLELISM", "false")
+            .env("RAYON_NUM_THREADS", threads)
+            // candle's own pool stays idle (see the engine's `Linear`); a prompt is one text and is cut by one thread
+            .envs([("CANDLE_NUM_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())

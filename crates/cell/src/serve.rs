@@ -138,7 +138,9 @@ fn start(load: &Load, shared: &Arc<Shared>) -> Result<(SyncSender<Job>, SyncSend
         thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(CellError::Start)
     };
     let generating = Arc::clone(shared);
-    spawn("generate", Box::new(move || end_if_deaf(generate_all(engine, &job_queue, &generating))))?;
+    // on one of rayon's own threads, so that sharing out a product needs no switch to another
+    let generate = move || end_if_deaf(rayon::scope(|_| generate_all(engine, job_queue, &generating)));
+    spawn("generate", Box::new(generate))?;
     let counting = Arc::clone(shared);
     spawn("count", Box::new(move || end_if_deaf(count_all(&prompter, &count_queue, &counting))))?;
     shared.send(&FromCell::Loaded(facts))?;
@@ -157,7 +159,7 @@ fn end(code: i32) {
     std::process::exit(code);
 }
 
-fn generate_all(mut engine: Engine, jobs: &Receiver<Job>, shared: &Shared) -> Result<(), CellError> {
+fn generate_all(mut engine: Engine, jobs: Receiver<Job>, shared: &Shared) -> Result<(), CellError> {
     for (request, cancelled) in jobs {
         let id = request.id;
         let outcome = if cancelled.load(Ordering::Relaxed) {

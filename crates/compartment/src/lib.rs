@@ -10,6 +10,66 @@
 //! for and recorded before anything leaves. [`Permit::clean`] makes the only thing that an upstream accepts.
 //! [`Permit::settle`] ends the call; dropping the permit does so too.
 //!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = |name| folder.path().join(name);
+//! # use compartment::{administration::MintKey, credential::FetchError, keys::FileKeyProvider, *};
+//! # use policy::{Bounds, Limits, Price, Pricing, Right, Task, TokenUse};
+//! # use std::sync::Arc;
+//! # let now = "2026-11-24T12:00:00Z".parse()?;
+//! let config = HouseConfig {
+//!     data_dir: path("data"),
+//!     keyring_dir: path("keyring"),
+//!     provider: Arc::new(FileKeyProvider::create(&path("master.key"))?),
+//!     fetch_jwks: Arc::new(|_| Box::pin(async { Err(FetchError::Unreachable) })),
+//!     open_compartments: 256,
+//! };
+//! let operator_key = House::init(&config, now)?.ok_or("made before")?;
+//! let house = House::open(config)?;
+//!
+//! // The operator makes a tenant and its first key, and sees nothing of what is said with it.
+//! let operator = house.operator(operator_key.expose())?;
+//! let (tenant, _) = operator.create_tenant("Acme", now).await?;
+//! let wish = MintKey {
+//!     name: "app".into(),
+//!     scopes: [Right::Infer].into_iter().collect(),
+//!     models: Models::All,
+//!     limits: Limits::NONE,
+//!     expires: None,
+//! };
+//! let key = operator.tenant(&tenant.id, now).await?.keys().mint(wish, now).await?.secret;
+//!
+//! // A caller shows the key, and nothing else says who it is.
+//! let (compartment, who) = house.gatehouse().admit(key.expose(), now).await?;
+//! let ask = Ask {
+//!     route: Route::ChatCompletions,
+//!     facts: wire::openai::AskFacts {
+//!         model: "small", stream: false, choices: 1, input_token_bound: 5, max_output: Some(10), caller_identity: None,
+//!     },
+//!     offered: Some(Bounds {
+//!         task: Task::Text,
+//!         pricing: Pricing::Priced(Price::new("1".parse()?, "2".parse()?)),
+//!         max_output: 100,
+//!     }),
+//!     upstream: "up",
+//!     caller_cache_key: None,
+//!     request_bytes: b"hello",
+//! };
+//! let mut permit = compartment.permit(&who, ask, now).await?;
+//! let clean = permit.clean("hello".to_owned())?;
+//! assert_eq!(clean.max_output(), 10);
+//! // … the upstream gets `clean`; before the first byte of its answer goes out:
+//! permit.durable().await?;
+//! let usage = TokenUse { input: 2, cached_input: 0, cache_written: 0, output: 3 };
+//! let settled = permit.settle(Outcome { ended: Ended::Completed, status: 200, usage: Some(usage) });
+//! assert_eq!(settled.cost, "0.000008".parse()?);
+//! # house.settled().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Whoever runs the deployment gets an [`Operator`] and with it an [`Administration`] of a tenant, which reads no content;
 //! never a `Compartment`.
 //!

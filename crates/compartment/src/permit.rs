@@ -305,7 +305,11 @@ impl Permit {
             outcome,
             bill,
             answer: self.answer.take().map(Committer::finish),
-            at: self.began + self.clock.elapsed(),
+            // The clock that was given, gone on.
+            at: self
+                .began
+                .checked_add(self.clock.elapsed())
+                .unwrap_or(self.began),
         };
         self.home.counters.permit_closed();
         self.home.ledger.settle(&self.home, held, settlement)

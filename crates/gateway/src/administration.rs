@@ -34,7 +34,7 @@ use crate::{
     reply,
 };
 
-pub(crate) use journal::shape as checkpoint_shape;
+pub(crate) use journal::{Exports, shape as checkpoint_shape};
 pub(crate) use shapes::scope;
 
 /// Bytes of a request body of administration.
@@ -60,7 +60,7 @@ pub(crate) trait Office: Clone + Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Administration, Refusal>> + Send;
 
-    /// The journal that this request may read.
+    /// The journal that this request may read, and the room for exports of it.
     ///
     /// # Errors
     /// As [`Office::open`].
@@ -69,7 +69,7 @@ pub(crate) trait Office: Clone + Send + Sync + 'static {
         headers: &HeaderMap,
         path: &RawPathParams,
         now: Timestamp,
-    ) -> impl Future<Output = Result<JournalView, Refusal>> + Send;
+    ) -> impl Future<Output = Result<(JournalView, Arc<Exports>), Refusal>> + Send;
 }
 
 /// The routes that both have.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use wire::openai::error;
 
 use crate::{
-    administration::{self, Office, part},
+    administration::{self, Exports, Office, part},
     app::Gateway,
     config::ListenLimits,
     data_plane::{unknown_path, wrong_method},
@@ -30,21 +30,27 @@ use crate::{
 /// Connections of the control plane: few people and programs come here.
 const MAX_CONNECTIONS: usize = 256;
 
+/// Exports at once, of all tenants' journals.
+const EXPORTS: usize = 16;
+
 /// The operator's office: the tenant is named in the path.
 #[derive(Clone)]
-pub(crate) struct Control(Arc<Gateway>);
+pub(crate) struct Control {
+    gateway: Arc<Gateway>,
+    exports: Arc<Exports>,
+}
 
 impl Control {
     fn operator(&self, headers: &HeaderMap) -> Result<Operator, Refusal> {
         let authorization = headers.get(header::AUTHORIZATION).ok_or_else(error::missing_api_key)?;
         let authorization = authorization.to_str().map_err(|_| error::invalid_api_key())?;
-        Ok(self.0.house().operator(authorization)?)
+        Ok(self.gateway.house().operator(authorization)?)
     }
 }
 
 impl Office for Control {
     fn gateway(&self) -> &Arc<Gateway> {
-        &self.0
+        &self.gateway
     }
 
     async fn open(&self, headers: &HeaderMap, path: &RawPathParams, now: Timestamp) -> Result<Administration, Refusal> {
@@ -52,8 +58,14 @@ impl Office for Control {
         Ok(operator.tenant(&tenant_id(path)?, now).await?)
     }
 
-    async fn journal(&self, headers: &HeaderMap, path: &RawPathParams, now: Timestamp) -> Result<JournalView, Refusal> {
-        Ok(self.open(headers, path, now).await?.journal())
+    async fn journal(
+        &self,
+        headers: &HeaderMap,
+        path: &RawPathParams,
+        now: Timestamp,
+    ) -> Result<(JournalView, Arc<Exports>), Refusal> {
+        let journal = self.open(headers, path, now).await?.journal();
+        Ok((journal, Arc::clone(&self.exports)))
     }
 }
 
@@ -76,19 +88,21 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/metrics", get(health::metrics))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
-        .with_state(Control(gateway))
+        .with_state(Control { gateway, exports: Arc::new(Exports::at_once(EXPORTS)) })
 }
 
-/// Serves the control plane on a thread of its own until `stop` is cancelled.
+/// Serves the control plane on a thread of its own until `stop` is cancelled. Whether `listener` may be reached from
+/// other machines is for the configuration to decide.
 ///
 /// # Errors
-/// The system refuses a thread or a runtime.
+/// The system refuses a thread, a runtime, or a listener that does not block.
 pub fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
     limits: ListenLimits,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let limits = ListenLimits { max_connections: MAX_CONNECTIONS, ..limits };
     std::thread::Builder::new().name("control-plane".to_owned()).spawn(move || {

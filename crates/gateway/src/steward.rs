@@ -17,10 +17,13 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 use crate::{
-    administration::{self, Office},
+    administration::{self, Exports, Office},
     app::Gateway,
     refusal::Refusal,
 };
+
+/// Exports of one tenant's journal at once.
+const EXPORTS: usize = 2;
 
 /// The steward's office: the administration of the tenant that the credential belongs to.
 #[derive(Clone)]
@@ -36,9 +39,15 @@ impl Office for Steward {
         Ok(compartment.steward(&principal, now)?)
     }
 
-    async fn journal(&self, headers: &HeaderMap, _: &RawPathParams, now: Timestamp) -> Result<JournalView, Refusal> {
+    async fn journal(
+        &self,
+        headers: &HeaderMap,
+        _: &RawPathParams,
+        now: Timestamp,
+    ) -> Result<(JournalView, Arc<Exports>), Refusal> {
         let (compartment, principal) = self.0.admit(headers, now).await?;
-        Ok(compartment.auditor(&principal, now)?)
+        let journal = compartment.auditor(&principal, now)?;
+        Ok((journal, compartment.resident(|| Exports::at_once(EXPORTS))))
     }
 }
 

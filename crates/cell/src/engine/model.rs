@@ -4,10 +4,9 @@
 //! reads and nothing is copied per token; grouped queries share one product per key head. Between layers the caller may
 //! stop the pass, so that a cancelled prompt costs a layer, not a prompt.
 
-use std::sync::Arc;
-
-use candle_core::quantized::{QMatMul, QTensor};
+use candle_core::quantized::{QMatMul, QStorage, QTensor};
 use candle_core::{D, DType, Device, Module, Result as Candle, Tensor};
+use rayon::prelude::*;
 
 use crate::CellError;
 use crate::gguf::Gguf;
@@ -15,6 +14,9 @@ use crate::gguf::Gguf;
 /// Tokens in one pass from which it is quicker to widen a matrix to 32-bit floats once and multiply those, than to
 /// multiply the quantised rows for each token.
 const DENSE_FROM: usize = 32;
+/// Strips of a matrix per thread, and the rows they come in multiples of.
+const STRIPS: usize = 1;
+const STRIP_ROWS: usize = 64;
 /// Prompt tokens read in one pass at most, and attention scores (heads x tokens x positions) it may take.
 const CHUNK: usize = 256;
 const SCORES: usize = 1 << 26;
@@ -102,20 +104,41 @@ impl Shape {
     }
 }
 
-/// A matrix, with the bias qwen2 puts behind some of them.
+/// A matrix in strips of rows, one or more for each thread, with the bias qwen2 puts behind some of them.
+///
+/// The strips are shared out by rayon and not by candle's own pool, whose threads wait for each other spinning: on a
+/// machine with other work to do (the gateway, say) a thread that was not scheduled would hold up all. Here whoever is
+/// awake takes the next strip.
 struct Linear {
-    weight: QMatMul,
+    strips: Vec<QMatMul>,
     bias: Option<Tensor>,
 }
 
 impl Linear {
+    fn new(matrix: QTensor, bias: Option<Tensor>) -> Candle<Self> {
+        let (rows, columns) = matrix.shape().dims2()?;
+        let count = rayon::current_num_threads() * STRIPS;
+        // whole groups of rows, as candle's kernels take them
+        let height = rows.div_ceil(count).next_multiple_of(STRIP_ROWS);
+        let row_bytes = matrix.storage_size_in_bytes() / rows.max(1);
+        let strips = matrix
+            .data()?
+            .chunks(height * row_bytes)
+            .map(|strip| {
+                let storage = QStorage::from_data(strip.into(), &Device::Cpu, matrix.dtype())?;
+                QMatMul::from_qtensor(QTensor::new(storage, (strip.len() / row_bytes, columns))?)
+            })
+            .collect::<Candle<_>>()?;
+        Ok(Self { strips, bias })
+    }
+
     fn forward(&self, x: &Tensor) -> Candle<Tensor> {
-        let y = match &self.weight {
-            QMatMul::QTensor(weight) if x.dim(0)? >= DENSE_FROM => {
-                x.matmul(&weight.dequantize(&Device::Cpu)?.t()?)?
-            }
-            weight => weight.forward(x)?,
-        };
+        let dense = x.dim(0)? >= DENSE_FROM;
+        let parts = self.strips.par_iter().map(|strip| match strip {
+            QMatMul::QTensor(strip) if dense => x.matmul(&strip.dequantize(&Device::Cpu)?.t()?),
+            strip => strip.forward(x),
+        });
+        let y = Tensor::cat(&parts.collect::<Candle<Vec<_>>>()?, D::Minus1)?;
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),
@@ -140,10 +163,10 @@ struct Layer {
 /// A loaded model and the keys and values of the sequence it is on.
 pub struct Model {
     shape: Shape,
-    embedding: Arc<QTensor>,
+    embedding: QTensor,
     layers: Vec<Layer>,
     norm: Tensor,
-    output: QMatMul,
+    output: Linear,
     /// Tokens of the sequence so far.
     length: usize,
     /// Inverse rope frequencies, one per pair.
@@ -181,10 +204,10 @@ impl Loader<'_> {
     }
 
     fn linear(&mut self, name: &str, rows: usize, columns: usize) -> Result<Linear, CellError> {
-        let weight = QMatMul::from_qtensor(self.tensor(&format!("{name}.weight"), &[rows, columns])?)?;
+        let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
         let bias = format!("{name}.bias");
         let bias = if self.has(&bias) { Some(self.vector(&bias, rows)?) } else { None };
-        Ok(Linear { weight, bias })
+        Ok(Linear::new(weight, bias)?)
     }
 
     fn layer(&mut self, index: usize, shape: &Shape, feed: usize) -> Result<Layer, CellError> {
@@ -214,12 +237,15 @@ impl Model {
         let feed = gguf.number(&format!("{}.feed_forward_length", shape.architecture)).unwrap_or_default();
         let feed = usize::try_from(feed).unwrap_or_default();
         let mut loader = Loader { gguf, parameters: 0 };
-        let embedding = Arc::new(loader.tensor("token_embd.weight", &[shape.vocabulary, shape.width])?);
+        let embedding = loader.tensor("token_embd.weight", &[shape.vocabulary, shape.width])?;
         let output = if loader.has("output.weight") {
-            QMatMul::from_qtensor(loader.tensor("output.weight", &[shape.vocabulary, shape.width])?)?
+            loader.tensor("output.weight", &[shape.vocabulary, shape.width])?
         } else {
-            QMatMul::from_arc(Arc::clone(&embedding))?
+            // tied: the same weights, but not counted twice
+            loader.parameters -= embedding.shape().elem_count() as u64;
+            loader.tensor("token_embd.weight", &[shape.vocabulary, shape.width])?
         };
+        let output = Linear::new(output, None)?;
         let norm = loader.vector("output_norm.weight", shape.width)?;
         let mut frequencies: Vec<f32> = (0..shape.head / 2)
             .map(|pair| shape.rope_base.powf(-2.0 * pair as f32 / shape.head as f32) / shape.rope_scale)

@@ -11,8 +11,8 @@ use crate::{
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use policy::{
-    Book, Charge, Decided, LimitSet, Limits, Missing, Nanos, Price, Question, Reservation,
-    ReserveAsk, Reserved, Scope, Task, TokenUse,
+    Book, Charge, Decided, LimitSet, Limits, Missing, Nanos, Price, Question, RefusalCode,
+    Reservation, ReserveAsk, Reserved, Scope, Task, TokenUse,
 };
 use std::sync::Arc;
 
@@ -245,7 +245,10 @@ fn decide(who: &Principal, ask: &Ask<'_>) -> Result<Decided, Refused> {
         choices: ask.facts.choices,
         wanted_output: ask.facts.max_output,
     };
-    Ok(question.decide()?)
+    question.decide().map_err(|refusal| match refusal.code {
+        RefusalCode::ModelNotFound => Refused::ModelNotFound,
+        _ => refusal.into(),
+    })
 }
 
 /// The input as rates count it: a token is four bytes, and the bound counts bytes.

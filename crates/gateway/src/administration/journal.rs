@@ -1,5 +1,7 @@
 //! `…/journal/…`: read only, for auditors and whoever they work for.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{RawPathParams, State},
@@ -9,10 +11,29 @@ use compartment::{Refused, administration as deeds};
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::steward::{Checkpoint, InclusionProof, InclusionProofObject, List, ProofQuery, RecordRow, RecordsQuery};
 
 use super::{Office, ok, query, shapes};
 use crate::refusal::Refusal;
+
+/// Room for exports. Each holds a thread and a connection for as long as its reader takes, and slow readers of one tenant
+/// must not use up what the reads of all tenants need.
+pub(crate) struct Exports(Arc<Semaphore>);
+
+impl Exports {
+    /// Room for so many at once.
+    pub(crate) fn at_once(most: usize) -> Exports {
+        Exports(Arc::new(Semaphore::new(most)))
+    }
+
+    fn enter(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
+            let told = "as many exports as there may be at once are running; nothing was exported; let one finish first";
+            Refusal::of(429, "too_many_exports", told).after(1)
+        })
+    }
+}
 
 pub(super) async fn checkpoint<O: Office>(
     State(office): State<O>,
@@ -20,7 +41,8 @@ pub(super) async fn checkpoint<O: Office>(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let now = Timestamp::now();
-    let signed = office.journal(&headers, &path, now).await?.checkpoint(now).await?;
+    let (journal, _) = office.journal(&headers, &path, now).await?;
+    let signed = journal.checkpoint(now).await?;
     Ok(ok(&shape(signed.ok_or(Refused::NotFound { what: "checkpoint" })?)?))
 }
 
@@ -30,7 +52,7 @@ pub(super) async fn records<O: Office>(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let journal = office.journal(&headers, &path, Timestamp::now()).await?;
+    let (journal, _) = office.journal(&headers, &path, Timestamp::now()).await?;
     let page: RecordsQuery = query(&uri)?;
     let limit = page.limit();
     let most = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
@@ -46,7 +68,7 @@ pub(super) async fn proof<O: Office>(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let now = Timestamp::now();
-    let journal = office.journal(&headers, &path, now).await?;
+    let (journal, _) = office.journal(&headers, &path, now).await?;
     let wanted: ProofQuery = query(&uri)?;
     let proof = journal.proof(wanted.seq, now).await?;
     Ok(ok(&InclusionProof {
@@ -64,10 +86,12 @@ pub(super) async fn export<O: Office>(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let now = Timestamp::now();
-    let export = office.journal(&headers, &path, now).await?.export(now).await?;
-    let pieces = stream::unfold(export, |mut export| async move {
+    let (journal, exports) = office.journal(&headers, &path, now).await?;
+    let place = exports.enter()?;
+    let export = journal.export(now).await?;
+    let pieces = stream::unfold((export, place), |(mut export, place)| async move {
         let piece = export.next().await?;
-        Some((piece.map_err(std::io::Error::other), export))
+        Some((piece.map_err(std::io::Error::other), (export, place)))
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();

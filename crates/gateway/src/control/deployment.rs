@@ -18,5 +18,5 @@ pub(super) async fn checkpoint(State(control): State<Control>, headers: HeaderMa
 
 pub(super) async fn models(State(control): State<Control>, headers: HeaderMap) -> Result<Response, Refusal> {
     control.operator(&headers)?;
-    Ok(ok(&List::whole(control.0.model_routes())))
+    Ok(ok(&List::whole(control.gateway.model_routes())))
 }

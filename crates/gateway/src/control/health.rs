@@ -15,13 +15,13 @@ pub(super) async fn alive() -> Response {
 /// Whether calls would be served now: 503 with what is wrong where they would not. An upstream that is given a pause is
 /// told of and does not make the gateway unready: other models still work.
 pub(super) async fn ready(State(control): State<Control>) -> Response {
-    let health = control.0.house().health().await;
+    let health = control.gateway.house().health().await;
     let own = [
         check("store", health.store, "the data folder cannot be written; is the disk full?"),
         check("keys", health.keys, "the key provider does not answer; tenants that are not open yet are refused"),
     ];
     let ready = health.store && health.keys;
-    let upstreams = control.0.resting().map(|(upstream, rests)| {
+    let upstreams = control.gateway.resting().map(|(upstream, rests)| {
         let told = "it has failed repeatedly and is given a pause; calls to it are refused";
         check(&format!("upstream:{upstream}"), !rests, told)
     });
@@ -34,8 +34,8 @@ pub(super) async fn ready(State(control): State<Control>) -> Response {
 
 /// The metrics, in the text format of OpenMetrics.
 pub(super) async fn metrics(State(control): State<Control>) -> Result<Response, Refusal> {
-    let stats = control.0.house().stats();
-    let text = control.0.metrics().text(&stats, control.0.resting());
+    let stats = control.gateway.house().stats();
+    let text = control.gateway.metrics().text(&stats, control.gateway.resting());
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

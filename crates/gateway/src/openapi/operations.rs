@@ -9,19 +9,20 @@ use wire::openai::{
     models::{Model, ModelList},
 };
 use wire::steward::{
-    ApiKey, Call, ChangeKey, Checkpoint, Credential, Deleted, InclusionProof, Issuer, LimitSet, LimitsView, List, MintKey,
-    MintSession, MintedKey, Myself, PutCredential, PutIssuer, RecordRow, SessionToken, UsageList,
+    ApiKey, Call, ChangeKey, Checkpoint, Credential, Deleted, InclusionProof, Issuer, LimitSet, LimitsView, ListQuery, MintKey,
+    MintSession, MintedKey, Myself, ProofQuery, PutCredential, PutIssuer, RecordRow, RecordsQuery, SessionToken,
+    UsageList, UsageQuery,
 };
 
-use super::Shape;
+use super::{QueryShape, Shape};
 
 /// One method on one path.
-pub(crate) struct Operation {
-    pub(crate) method: HttpMethod,
-    pub(crate) path: String,
+pub(super) struct Operation {
+    pub(super) method: HttpMethod,
+    pub(super) path: String,
     pub(super) tag: &'static str,
     pub(super) summary: &'static str,
-    pub(super) query: &'static [&'static str],
+    pub(super) query: Option<QueryShape>,
     pub(super) body: Option<Shape>,
     pub(super) status: u16,
     pub(super) answer_is: &'static str,
@@ -46,8 +47,8 @@ impl Operation {
         format!("{method}_{}", path.join("_"))
     }
 
-    fn query(self, query: &'static [&'static str]) -> Self {
-        Self { query, ..self }
+    fn query(self, query: QueryShape) -> Self {
+        Self { query: Some(query), ..self }
     }
 
     fn body(self, body: Shape) -> Self {
@@ -68,7 +69,7 @@ impl Operation {
 }
 
 /// Every operation of both planes.
-pub(crate) fn operations() -> Vec<Operation> {
+pub(super) fn operations() -> Vec<Operation> {
     let mut all = data_plane();
     all.extend(administration("/tenant/v1", "steward", "key"));
     all.extend(steward());
@@ -102,7 +103,7 @@ fn administration(prefix: &str, tag: &'static str, credential: &'static str) -> 
     let issuer = Some(Shape::of::<Issuer>());
     let limits = Some(Shape::of::<LimitsView>());
     vec![
-        op(Get, "/keys", "List the keys", Some(Shape::of::<List<ApiKey>>())).query(&["after", "limit"]),
+        op(Get, "/keys", "List the keys", Some(Shape::list_of::<ApiKey>())).query(QueryShape::of::<ListQuery>()),
         op(Post, "/keys", "Mint a key, shown this once", Some(Shape::of::<MintedKey>()))
             .body(Shape::of::<MintKey>())
             .created(),
@@ -112,16 +113,16 @@ fn administration(prefix: &str, tag: &'static str, credential: &'static str) -> 
         op(Get, "/limits", "The limits of operator and steward, and what they come to", limits),
         op(Put, "/limits", "Set your own tier of limits", limits).body(Shape::of::<LimitSet>()),
         op(Get, "/usage", "Calls, tokens and money", Some(Shape::of::<UsageList>()))
-            .query(&["from", "to", "key", "model", "by"]),
-        op(Get, "/issuers", "List the pinned token issuers", Some(Shape::of::<List<Issuer>>())),
+            .query(QueryShape::of::<UsageQuery>()),
+        op(Get, "/issuers", "List the pinned token issuers", Some(Shape::list_of::<Issuer>())),
         op(Get, "/issuers/{id}", "One issuer", issuer),
         op(Put, "/issuers/{id}", "Pin or change an issuer", issuer).body(Shape::of::<PutIssuer>()),
         op(Delete, "/issuers/{id}", "Remove an issuer", Some(Shape::of::<Deleted>())),
         op(Get, "/journal/checkpoint", "The signed head of the journal", Some(Shape::of::<Checkpoint>())),
-        op(Get, "/journal/records", "Records of the journal", Some(Shape::of::<List<RecordRow>>()))
-            .query(&["from", "limit"]),
+        op(Get, "/journal/records", "Records of the journal", Some(Shape::list_of::<RecordRow>()))
+            .query(QueryShape::of::<RecordsQuery>()),
         op(Get, "/journal/proof", "Proof that a record is in the journal", Some(Shape::of::<InclusionProof>()))
-            .query(&["seq"]),
+            .query(QueryShape::of::<ProofQuery>()),
         op(Get, "/journal/export", "The whole journal, to be verified offline", None).streams("application/jsonl"),
     ]
 }
@@ -135,7 +136,7 @@ fn steward() -> Vec<Operation> {
             .body(Shape::of::<MintSession>())
             .created(),
         op(Get, "/tenant/v1/calls/{id}", "What became of a call", Some(Shape::of::<Call>())),
-        op(Get, "/tenant/v1/credentials", "Upstreams that have a credential of yours", Some(Shape::of::<List<Credential>>())),
+        op(Get, "/tenant/v1/credentials", "Upstreams that have a credential of yours", Some(Shape::list_of::<Credential>())),
         op(Put, "/tenant/v1/credentials/{upstream}", "Set your credential for an upstream", credential)
             .body(Shape::of::<PutCredential>()),
         op(Delete, "/tenant/v1/credentials/{upstream}", "Remove it", Some(Shape::of::<Deleted>())),
@@ -147,14 +148,14 @@ fn control_plane() -> Vec<Operation> {
     let tenant = Some(Shape::of::<Tenant>());
     let health = Some(Shape::of::<Health>());
     vec![
-        op(Get, "/admin/v1/tenants", "List the tenants", Some(Shape::of::<List<Tenant>>())).query(&["after", "limit"]),
+        op(Get, "/admin/v1/tenants", "List the tenants", Some(Shape::list_of::<Tenant>())).query(QueryShape::of::<ListQuery>()),
         op(Post, "/admin/v1/tenants", "Create a tenant; 200 for a name that is there", tenant)
             .body(Shape::of::<CreateTenant>())
             .created(),
         op(Get, "/admin/v1/tenants/{tenant}", "One tenant", tenant),
         op(Patch, "/admin/v1/tenants/{tenant}", "Suspend or resume a tenant", tenant).body(Shape::of::<ChangeTenant>()),
         op(Get, "/admin/v1/deployment/checkpoint", "The signed head of the log of all journals' heads", Some(Shape::of::<Checkpoint>())),
-        op(Get, "/admin/v1/models", "Where models lead and what they cost", Some(Shape::of::<List<ModelRoute>>())),
+        op(Get, "/admin/v1/models", "Where models lead and what they cost", Some(Shape::list_of::<ModelRoute>())),
         op(Get, "/healthz", "The process answers", health).open(),
         op(Get, "/readyz", "Calls would be served; 503 with the reasons where not", health).open(),
         op(Get, "/metrics", "Metrics without any tenant's name", None).streams("application/openmetrics-text").open(),
@@ -174,7 +175,7 @@ fn operation(
         path: path.to_owned(),
         tag,
         summary,
-        query: &[],
+        query: None,
         body: None,
         status: 200,
         answer_is: "Done",

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 pub struct Home {
     pub house: Arc<House>,
     pub operator: Operator,
+    pub operator_key: String,
     pub tenants: [TenantId; 2],
     /// Keys that may infer with every model.
     pub a: String,
@@ -43,6 +44,7 @@ impl Home {
         let mut home = Home {
             house,
             operator,
+            operator_key: secret.expose().to_owned(),
             tenants,
             a: String::new(),
             b: String::new(),

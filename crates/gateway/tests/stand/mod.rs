@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of the stand")]
 
 pub mod client;
+pub mod desk;
 pub mod fake;
 pub mod home;
 
@@ -10,7 +11,7 @@ use std::{net::SocketAddr, sync::Arc};
 use compartment::House;
 use gateway::{
     app::Gateway,
-    config::{DataPlane, file},
+    config::{DataPlane, ListenLimits, file},
     data_plane,
     listen::{self, Drained},
 };
@@ -34,6 +35,8 @@ struct Tables {
 pub struct Stand {
     pub fake: Fake,
     pub address: SocketAddr,
+    pub gateway: Arc<Gateway>,
+    pub listen: ListenLimits,
     /// Key of tenant A, with all models.
     pub a: String,
     /// Key of tenant B, with all models.
@@ -148,13 +151,15 @@ impl Stand {
         let stop = CancellationToken::new();
         let served = tokio::spawn(listen::serve(
             listener,
-            data_plane::router(gateway),
+            data_plane::router(Arc::clone(&gateway)),
             listen,
             stop.clone(),
         ));
         Stand {
             fake,
             address,
+            gateway,
+            listen,
             a: home.a.clone(),
             b: home.b.clone(),
             home,

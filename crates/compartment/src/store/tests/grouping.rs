@@ -68,7 +68,8 @@ fn a_busy_tenant_does_not_keep_another_from_the_disk() {
     let scribes = Scribes::start(1).unwrap();
     let busy = open(&folder.path().join("busy"), &scribes);
     let quiet = open(&folder.path().join("quiet"), &scribes);
-    let (go, first) = hold(&busy);
+    let other = open(&folder.path().join("other"), &scribes);
+    let (go, first) = hold(&other);
     let (tell, order) = channel();
     for _ in 0..2000 {
         let tell = tell.clone();
