@@ -1,1 +1,16 @@
-//! Being written.
+//! The interface as it is written down, and what it answers to requests that are none.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod bad_bodies;
+mod bad_json;
+mod broken_connections;
+mod document;

@@ -66,7 +66,6 @@ impl Tenant {
         suspended: bool,
     ) -> Result<Self, Refused> {
         let (credentials, issuers, vault, tiers) = db.read_now(|connection| {
-            journal::check(connection, &signer)?;
             let live = store::keys::list_live(connection)?;
             let live = live
                 .iter()
@@ -137,10 +136,7 @@ impl Tenant {
         &self,
         read: impl FnOnce(&store::Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refused> {
-        let db = Arc::clone(&self.db);
-        let done = tokio::task::spawn_blocking(move || db.read_now(read)).await;
-        done.map_err(|_| Refused::Internal)?
-            .map_err(|error| self.fault(error))
+        self.db.read(read).await.map_err(|error| self.fault(error))
     }
 
     /// Queues a write. Never blocks.

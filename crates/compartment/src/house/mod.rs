@@ -36,6 +36,11 @@ use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc};
 /// Threads that write. More than disks serve at once gain nothing; fewer let one slow sync hold up the others.
 const SCRIBES: usize = 4;
 
+/// More threads than processors write no faster and group less.
+fn scribes() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(SCRIBES)
+}
+
 /// Where a deployment is and what it needs from outside.
 #[derive(Clone)]
 pub struct HouseConfig {
@@ -127,6 +132,7 @@ impl House {
         let (folder, keyring, db, keys) = Self::parts(&config, false)?;
         let operators = db.operator_keys()?.into_iter().collect();
         let log = JournalKeys::deployment(&keyring.deployment_root()?)?;
+        db.check_log(|connection| journal::check(connection, log.vkey()))?;
         Ok(Arc::new(Self {
             folder,
             fetch_jwks: config.fetch_jwks,
@@ -139,7 +145,7 @@ impl House {
             heads: Mutex::default(),
             counters: Arc::default(),
             changing: Arc::default(),
-            scribes: Scribes::start(SCRIBES)?,
+            scribes: Scribes::start(scribes())?,
         }))
     }
 
@@ -291,10 +297,12 @@ impl House {
             .tenant(&id)?
             .ok_or(Refused::NotFound { what: "tenant" })?;
         let root = self.keyring.open_root(&id)?;
+        let signer = JournalKeys::derive(&root, &id)?;
+        let (vkey, logged) = (signer.vkey().clone(), self.directory.db.logged_size(&id)?);
         let db = TenantDb::open(
             &self.folder.tenant(&id),
             &self.scribes,
-            move |transaction| journal::recover(transaction, now),
+            move |transaction| journal::resume(transaction, &vkey, logged, now),
         )?;
         let around = Surroundings {
             directory: Arc::clone(&self.directory),
@@ -307,7 +315,7 @@ impl House {
             id,
             db,
             keys,
-            JournalKeys::derive(&root, &id)?,
+            signer,
             around,
             row.state == TenantState::Suspended,
         )

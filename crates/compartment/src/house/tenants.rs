@@ -28,7 +28,7 @@ impl House {
             }
             let id = TenantId::random()?;
             this.keyring.create_root(&id)?;
-            TenantDb::open(
+            TenantDb::create(
                 &this.folder.tenant(&id),
                 &this.scribes,
                 move |transaction| {

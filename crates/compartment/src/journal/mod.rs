@@ -128,19 +128,40 @@ pub(crate) fn checkpoint(
     Ok(Some(SignedHead { size, root, time }))
 }
 
-/// Checks that the newest signed checkpoint is ours and fits the tree in the file. To be called when a tenant opens:
-/// what was cut off or changed behind our back must not be signed again.
+/// What a tenant's first transaction does when it opens: nothing is written to a journal that was changed behind our
+/// back, and then what a crash left open is settled. `logged` is the most records that the deployment log says it had.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] where records or signatures do not fit, or the file is an older one; faults of the store.
+pub(crate) fn resume(
+    transaction: &Transaction<'_>,
+    vkey: &VerifierKey,
+    logged: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    check(transaction, vkey)?;
+    if transaction.head().0 < logged {
+        return Err(StoreError::Corrupt(
+            "journal: it is shorter than the deployment log says".to_owned(),
+        ));
+    }
+    recover(transaction, now)
+}
+
+/// Checks that the newest signed checkpoint is ours and fits the tree in the file: what was cut off or changed behind
+/// our back must not be signed again.
 ///
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] where it does not fit.
-pub(crate) fn check(connection: &Connection, keys: &JournalKeys) -> Result<(), StoreError> {
+pub(crate) fn check(connection: &Connection, vkey: &VerifierKey) -> Result<(), StoreError> {
     let Some((size, note)) = records::checkpoint_within(connection, u64::MAX)? else {
         return Ok(());
     };
     let misfit = |what: &str| StoreError::Corrupt(format!("journal: {what}"));
-    let signed = Checkpoint::parse_verify(note.as_bytes(), &keys.vkey)
-        .map_err(|_| misfit("its newest checkpoint is not signed by this tenant's key"))?;
+    let signed = Checkpoint::parse_verify(note.as_bytes(), vkey)
+        .map_err(|_| misfit("its newest checkpoint is not signed with its own key"))?;
     if records::size(connection)? < size || signed.size() != size {
         return Err(misfit("it is shorter than its newest checkpoint says"));
     }

@@ -28,6 +28,8 @@ pub(super) fn writer(
     tune(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", sync)?;
+    // SQLite carries the log to the database itself, in the commit that makes it a thousand pages long, and starts it
+    // over once nobody reads what is in it; no reader of ours keeps a transaction open
     connection.pragma_update(None, "secure_delete", true)?;
     // no more of a write-ahead log than this stays behind after a burst
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
@@ -73,13 +75,17 @@ fn tune(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes a folder that only its owner can enter.
+/// Makes a folder that only its owner can enter, and whose name survives a loss of power.
 pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt;
-    Ok(fs::DirBuilder::new()
+    fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(path)?)
+        .create(path)?;
+    match path.parent() {
+        Some(parent) => Ok(File::open(parent)?.sync_all()?),
+        None => Ok(()),
+    }
 }
 
 fn migration(error: rusqlite_migration::Error) -> StoreError {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{StoreError, connection, count, millis, records, schema, time};
+use super::{StoreError, connection, count, edge, millis, records, schema, time};
 use crate::id::{ApiKeyId, IssuerId, TenantId};
 
 /// Whether a tenant's calls are served.
@@ -234,6 +234,29 @@ impl DeploymentDb {
     /// The newest signed checkpoint of the deployment log.
     pub(crate) fn checkpoint(&self) -> Result<Option<(u64, String)>, StoreError> {
         records::checkpoint_within(&self.0.lock(), u64::MAX)
+    }
+
+    /// The most records that a head of this tenant says its journal had; zero where none was logged.
+    pub(crate) fn logged_size(&self, tenant: &TenantId) -> Result<u64, StoreError> {
+        let connection = self.0.lock();
+        let mut select =
+            connection.prepare_cached("SELECT max(size) FROM head WHERE tenant = ?1")?;
+        let size: Option<i64> = select.query_row([tenant.as_bytes()], |row| row.get(0))?;
+        Ok(size.map_or(0, i64::unsigned_abs))
+    }
+
+    /// Checks that the deployment log fits its tree and its newest checkpoint, and more that `look` knows of.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] where it does not; what `look` says.
+    pub(crate) fn check_log(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let connection = self.0.lock();
+        edge::frontier(&connection)?;
+        look(&connection)
     }
 
     /// The newest head of a tenant with at most `size` records, in the deployment log of `log_size`.

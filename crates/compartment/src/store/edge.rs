@@ -19,26 +19,39 @@ pub(super) struct Edge {
     pub(super) last: Option<Timestamp>,
 }
 
-/// Rebuilds the edge. What the newest checkpoint covers is compared with its root, without reading the records; each
-/// record after it is hashed again. Whether the checkpoint is ours is for `journal::check` to say.
+/// Rebuilds the edge of a tenant's journal.
 ///
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] where records, tree and checkpoint do not fit each other.
 pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
+    let frontier = frontier(connection)?;
+    let last = last(connection, frontier.size())?;
+    Ok(Edge { frontier, last })
+}
+
+/// Rebuilds a log's frontier. What the newest checkpoint covers is compared with its root, without reading the records;
+/// each record after it is hashed again. Whether the checkpoint is ours is for `journal::check` to say.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] where records, tree and checkpoint do not fit each other.
+pub(super) fn frontier(connection: &Connection) -> Result<Frontier, StoreError> {
     let size = records::size(connection)?;
     if records::nodes(connection)? != stored_from(size) {
-        return Err(damaged("its tree is not the one of as many records"));
+        return Err(damaged("the tree is not the one of as many records"));
     }
     let (signed, note) = records::checkpoint_within(connection, u64::MAX)?.unwrap_or_default();
     if signed > size {
-        return Err(damaged("it is shorter than its newest checkpoint says"));
+        return Err(damaged(
+            "there are fewer records than the newest checkpoint says",
+        ));
     }
     let nodes = Nodes(connection);
     let mut frontier = Tree::new(signed, &nodes)?.frontier()?;
     // the third line of the note (C2SP tlog-checkpoint)
     if signed > 0 && note.lines().nth(2) != Some(&frontier.root().to_string()) {
-        return Err(damaged("its tree is not the one of its newest checkpoint"));
+        return Err(damaged("the tree is not the one of the newest checkpoint"));
     }
     while frontier.size() < size {
         let page = records::page(connection, frontier.size(), size, PAGE)?;
@@ -54,10 +67,7 @@ pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
             }
         }
     }
-    Ok(Edge {
-        frontier,
-        last: last(connection, size)?,
-    })
+    Ok(frontier)
 }
 
 /// The time of the last record of `size`.
@@ -77,5 +87,5 @@ fn last(connection: &Connection, size: u64) -> Result<Option<Timestamp>, StoreEr
 }
 
 fn damaged(what: &str) -> StoreError {
-    StoreError::Corrupt(format!("journal: {what}"))
+    StoreError::Corrupt(format!("log: {what}"))
 }

@@ -25,6 +25,11 @@ pub enum StoreError {
         "the store holds what it cannot hold ({0}); nothing was changed; restore this tenant from a backup"
     )]
     Corrupt(String),
+    /// The file of a tenant that exists is not there.
+    #[error(
+        "the tenant's file is missing; nothing was made in its place; bring it back, or restore it from a backup"
+    )]
+    Missing,
     /// It was written by a later version.
     #[error("the store was written by a later version; nothing was changed; use that version")]
     TooNew,

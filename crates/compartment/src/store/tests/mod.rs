@@ -56,7 +56,10 @@ fn verify(db: &TenantDb) -> evidence::export::Report {
 }
 
 fn open(folder: &Path, scribes: &Scribes) -> TenantDb {
-    TenantDb::open(folder, scribes, |_| Ok(())).unwrap()
+    match TenantDb::open(folder, scribes, |_| Ok(())) {
+        Err(StoreError::Missing) => TenantDb::create(folder, scribes, |_| Ok(())).unwrap(),
+        opened => opened.unwrap(),
+    }
 }
 
 fn append(db: &TenantDb) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! A file that was changed behind our back.
 
 use super::*;
+use crate::store::{DeploymentDb, Transaction};
 
 /// A journal of `signed` records under a checkpoint and `more` after it, then `damage`; what opening it says.
 fn check(signed: u64, more: u64, damage: &str, expected: &str) {
@@ -25,7 +26,9 @@ fn check(signed: u64, more: u64, damage: &str, expected: &str) {
         t.append(record(), now()).map(drop)
     });
     let found = match opened {
-        Ok(db) => db.read_now(|c| journal::check(c, &signing_keys())).err(),
+        Ok(db) => db
+            .read_now(|c| journal::check(c, signing_keys().vkey()))
+            .err(),
         Err(error) => Some(error),
     };
     let said = found.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -88,13 +91,13 @@ fn a_journal_that_was_changed_does_not_open() {
         3,
         0,
         &format!("{NODE} 2"),
-        "not the one of its newest checkpoint",
+        "not the one of the newest checkpoint",
     );
     check(
         4,
         2,
         &format!("{NODE} 6"),
-        "not the one of its newest checkpoint",
+        "not the one of the newest checkpoint",
     );
     check(
         3,
@@ -111,19 +114,19 @@ fn a_journal_that_was_changed_does_not_open() {
         3,
         2,
         "UPDATE checkpoint SET size = 9",
-        "shorter than its newest checkpoint",
+        "fewer records than the newest checkpoint",
     );
     check(
         4,
         2,
         "UPDATE checkpoint SET size = 3",
-        "not the one of its newest checkpoint",
+        "not the one of the newest checkpoint",
     );
     check(
         3,
         2,
         "UPDATE checkpoint SET note = replace(note, 'cofferdam', 'cofferdim')",
-        "not signed by this tenant's key",
+        "not signed with its own key",
     );
 }
 
@@ -148,7 +151,7 @@ fn records_and_tree_cut_off_together_are_missed() {
         opened
             .unwrap()
             .to_string()
-            .contains("shorter than its newest checkpoint")
+            .contains("fewer records than the newest checkpoint")
     );
 }
 
@@ -170,4 +173,71 @@ fn checkpoints_are_kept_for_every_256_records_and_the_export_verifies() {
     assert_eq!(sizes, [251, 501, 551]);
     let report = verify(&db);
     assert_eq!((report.records, report.checkpoints), (551, 3));
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_replaced_by_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let scribes = Scribes::start(1).unwrap();
+    let db = open(folder.path(), &scribes);
+    append(&db).unwrap();
+    drop(db);
+    std::fs::remove_file(folder.path().join("store.db")).unwrap();
+    assert_eq!(
+        TenantDb::open(folder.path(), &scribes, |_| Ok(())).err(),
+        Some(StoreError::Missing)
+    );
+    assert!(!folder.path().join("store.db").exists());
+}
+
+#[test]
+fn an_older_file_than_the_deployment_log_knows_does_not_open_and_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let scribes = Scribes::start(1).unwrap();
+    let db = open(folder.path(), &scribes);
+    for _ in 0..3 {
+        append(&db).unwrap();
+    }
+    sign(&db);
+    drop(db);
+    for (logged, opens) in [(4, false), (3, true), (0, true)] {
+        let resume =
+            move |t: &Transaction<'_>| journal::resume(t, signing_keys().vkey(), logged, now());
+        let opened = TenantDb::open(folder.path(), &scribes, resume);
+        assert_eq!(opened.is_ok(), opens, "{logged}");
+    }
+    assert_eq!(size(&open(folder.path(), &scribes)), 3);
+}
+
+#[test]
+fn a_deployment_log_that_was_changed_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deployment.db");
+    let keys = signing_keys();
+    let state = |size| journal::SignedHead {
+        size,
+        root: evidence::leaf_hash(b"root"),
+        time: now(),
+    };
+    let heads = [1, 2, 3].map(|size| (TenantId::from_bytes([1; 16]), keys.head(&state(size))));
+    let look = || {
+        DeploymentDb::open(&path)
+            .unwrap()
+            .check_log(|c| journal::check(c, keys.vkey()))
+    };
+    DeploymentDb::open(&path)
+        .unwrap()
+        .append_heads(&heads, now(), |size, root| keys.sign(size, root, now()))
+        .unwrap();
+    assert_eq!(look(), Ok(()));
+    let other = RootKey::of(Secret32::from_bytes([8; 32]));
+    let other = JournalKeys::derive(&other, &TenantId::from_bytes([1; 16])).unwrap();
+    let db = DeploymentDb::open(&path).unwrap();
+    assert!(db.check_log(|c| journal::check(c, other.vkey())).is_err());
+    drop(db);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute("DELETE FROM record WHERE seq = 2", [])
+        .unwrap();
+    drop(file);
+    assert!(matches!(look(), Err(StoreError::Corrupt(_))));
 }
