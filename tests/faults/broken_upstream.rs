@@ -39,7 +39,8 @@ pub const WRONGS: [Wrong; 22] = [
 /// Goes on saying something for ever; not wrong in form, and cut at what was reserved.
 pub const ENDLESS_STREAM: Wrong = wrong("stream-endless", &[STREAM, HELLO], End::Repeat(HELLO));
 
-const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const STREAM: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const HELLO: &[u8] = b"7f\r\ndata: {\"id\":\"u\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n\r\n";
 
 #[derive(Clone, Copy)]
@@ -94,10 +95,15 @@ impl BrokenUpstream {
 }
 
 fn serve(mut socket: TcpStream) {
-    let Some(request) = request(&mut socket) else { return };
+    let Some(request) = request(&mut socket) else {
+        return;
+    };
     let all = WRONGS.iter().chain([&ENDLESS_STREAM]);
-    let wrong = all.copied().find(|wrong| find(&request, format!("\"model\":\"{}\"", wrong.name).as_bytes()).is_some());
-    let wrong = wrong.unwrap_or_else(|| panic!("which wrong? {}", String::from_utf8_lossy(&request)));
+    let wrong = all
+        .copied()
+        .find(|wrong| find(&request, format!("\"model\":\"{}\"", wrong.name).as_bytes()).is_some());
+    let wrong =
+        wrong.unwrap_or_else(|| panic!("which wrong? {}", String::from_utf8_lossy(&request)));
     for piece in wrong.says {
         if socket.write_all(piece).is_err() {
             return;
@@ -119,7 +125,9 @@ fn request(socket: &mut TcpStream) -> Option<Vec<u8>> {
     loop {
         if let Some(end) = find(&bytes, b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
             let resets = find(&bytes, b"resets\"").is_some();
             if bytes.len() >= end + 4 + length - usize::from(resets) {
                 return Some(bytes);

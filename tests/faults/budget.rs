@@ -52,13 +52,18 @@ fn two_hundred_calls_against_a_budget_for_ten_with_a_kill_in_the_middle_never_sp
 
     // where the gateway is; nowhere while it is dead
     let address = RwLock::new(Some(first.data_plane.clone()));
-    let (over, through, start) = (AtomicBool::new(false), AtomicUsize::new(0), Barrier::new(CLIENTS as usize));
+    let (over, through, start) = (
+        AtomicBool::new(false),
+        AtomicUsize::new(0),
+        Barrier::new(CLIENTS as usize),
+    );
     let began = Instant::now();
     let (second, fared) = std::thread::scope(|scope| {
         let _release = Release(&over);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let (address, over, through, start, key) = (&address, &over, &through, &start, &tenant.app_key);
+                let (address, over, through, start, key) =
+                    (&address, &over, &through, &start, &tenant.app_key);
                 scope.spawn(move || {
                     start.wait();
                     let fared = client(number, address, over, key);
@@ -76,24 +81,44 @@ fn two_hundred_calls_against_a_budget_for_ten_with_a_kill_in_the_middle_never_sp
         assert!(spent(&second, &tenant) <= BUDGET, "after the restart");
         *address.write().unwrap() = Some(second.data_plane.clone());
         // whoever is refused tries again, until what is left pays for no prompt
-        let exhausted = || tenant.app(&second).chat("fake", ASKED).status == 402 && spent(&second, &tenant) + PROMPT > BUDGET;
+        let exhausted = || {
+            tenant.app(&second).chat("fake", ASKED).status == 402
+                && spent(&second, &tenant) + PROMPT > BUDGET
+        };
         until("the budget is used up", Duration::from_secs(30), exhausted);
         over.store(true, Ordering::SeqCst);
-        let fared: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        let fared: Vec<_> = clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect();
         (second, fared)
     });
     let count = |what: Fared| fared.iter().filter(|fared| **fared == what).count();
     let told = format!(
         "{} served, {} left, {} refused, {} lost in {:?}",
-        count(Fared::Served), count(Fared::Left), count(Fared::Refused), count(Fared::Lost), began.elapsed()
+        count(Fared::Served),
+        count(Fared::Left),
+        count(Fared::Refused),
+        count(Fared::Lost),
+        began.elapsed()
     );
-    assert!(count(Fared::Served) <= 10 && count(Fared::Refused) > 100, "{told}");
+    assert!(
+        count(Fared::Served) <= 10 && count(Fared::Refused) > 100,
+        "{told}"
+    );
     // nothing is cut by the restart alone: the ledger is as large as the spending
     let calls = settled(&home, &second, &tenant);
     let spent = spent(&second, &tenant);
     assert!(spent <= BUDGET, "{spent} of {BUDGET}: {told}");
-    assert!(spent > BUDGET / 2, "the budget was hardly used: {spent} of {BUDGET}: {told}");
-    assert_eq!(spent, calls.values().map(Entry::cost).sum::<u64>(), "usage and journal differ: {told}");
+    assert!(
+        spent > BUDGET / 2,
+        "the budget was hardly used: {spent} of {BUDGET}: {told}"
+    );
+    assert_eq!(
+        spent,
+        calls.values().map(Entry::cost).sum::<u64>(),
+        "usage and journal differ: {told}"
+    );
     equals_what_was_seen(&calls, &upstream);
     eprintln!("{told}; {spent} of {BUDGET} spent in {} calls", calls.len());
 }
@@ -110,7 +135,7 @@ impl Drop for Release<'_> {
 /// Tries until it is served, leaves, or is told that it is over.
 fn client(number: u64, address: &RwLock<Option<String>>, over: &AtomicBool, key: &str) -> Fared {
     let mut chance = Chance::new(number);
-    let leaves = number % 2 == 0;
+    let leaves = number.is_multiple_of(2);
     let streams = number % 4 < 2;
     let mut body = chat("fake", ASKED);
     body["max_tokens"] = json!(800);
@@ -124,12 +149,21 @@ fn client(number: u64, address: &RwLock<Option<String>>, over: &AtomicBool, key:
         if !connection.post("/v1/chat/completions", key, &body) {
             continue;
         }
-        let reply = if leaves { connection.leave_after(chance.below(200_000) as usize) } else { connection.reply() };
+        let reply = if leaves {
+            connection.leave_after(chance.below(200_000) as usize)
+        } else {
+            connection.reply()
+        };
         match reply {
             Some(reply) if reply.status == 200 && leaves => return Fared::Left,
             Some(reply) if reply.status == 200 && reply.whole => return Fared::Served,
             Some(reply) if reply.status == 200 => return Fared::Lost,
-            Some(reply) => assert!(reply.status == 402 || !reply.whole, "{} {}", reply.status, reply.text()),
+            Some(reply) => assert!(
+                reply.status == 402 || !reply.whole,
+                "{} {}",
+                reply.status,
+                reply.text()
+            ),
             // dead before it said anything, or the client left before
             None => {}
         }
@@ -140,7 +174,10 @@ fn client(number: u64, address: &RwLock<Option<String>>, over: &AtomicBool, key:
 
 /// What the tenant has spent, in units of 1e-9.
 fn spent(gateway: &Gateway, tenant: &Tenant) -> u64 {
-    let usage = gateway.operator().get(&format!("/admin/v1/tenants/{}/usage", tenant.id)).ok();
+    let usage = gateway
+        .operator()
+        .get(&format!("/admin/v1/tenants/{}/usage", tenant.id))
+        .ok();
     nanos(&usage["total"]["cost"])
 }
 
@@ -158,10 +195,16 @@ fn settled(home: &Home, gateway: &Gateway, tenant: &Tenant) -> BTreeMap<String, 
 fn equals_what_was_seen(calls: &BTreeMap<String, Entry>, upstream: &Upstream) {
     let mut seen = BTreeMap::new();
     for request in upstream.seen() {
-        assert!(seen.insert(request.id(), request.reports).is_none(), "the upstream got {} twice", request.id());
+        assert!(
+            seen.insert(request.id(), request.reports).is_none(),
+            "the upstream got {} twice",
+            request.id()
+        );
     }
     for (id, tokens) in &seen {
-        let call = calls.get(id).unwrap_or_else(|| panic!("the upstream saw {id}, which the journal lacks"));
+        let call = calls
+            .get(id)
+            .unwrap_or_else(|| panic!("the upstream saw {id}, which the journal lacks"));
         assert!(call.cost() <= call.reserved(), "{call:?}");
         if call.outcome() == "completed" {
             assert_eq!(call.cost(), tokens * PER_TOKEN, "{call:?}");
@@ -170,7 +213,10 @@ fn equals_what_was_seen(calls: &BTreeMap<String, Entry>, upstream: &Upstream) {
     }
     for (id, call) in calls.iter().filter(|(id, _)| !seen.contains_key(*id)) {
         let fair = call.cost() == 0 || call.outcome() == "recovered_after_crash";
-        assert!(fair, "{id} cost something and never reached the upstream: {call:?}");
+        assert!(
+            fair,
+            "{id} cost something and never reached the upstream: {call:?}"
+        );
         if call.outcome() == "recovered_after_crash" {
             assert_eq!(call.cost(), call.reserved(), "{call:?}");
         }
@@ -195,7 +241,9 @@ fn concurrent_calls_of_one_key_never_spend_more_than_its_own_budget() {
                     body["max_tokens"] = json!(800);
                     match tenant.app(&gateway).post("/v1/chat/completions", &body) {
                         answer if answer.status == 200 => _ = served.fetch_add(1, Ordering::SeqCst),
-                        answer => assert_eq!(answer.code(), "insufficient_quota", "{}", answer.text()),
+                        answer => {
+                            assert_eq!(answer.code(), "insufficient_quota", "{}", answer.text())
+                        }
                     }
                 }
             });

@@ -20,8 +20,15 @@ impl SmallDisk {
     /// `None` where this user may not mount.
     fn at(folder: &Path) -> Option<SmallDisk> {
         std::fs::create_dir_all(folder).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "none"]).arg(folder).output().ok()?;
-        mounted.status.success().then(|| SmallDisk(folder.to_owned()))
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "none"])
+            .arg(folder)
+            .output()
+            .ok()?;
+        mounted
+            .status
+            .success()
+            .then(|| SmallDisk(folder.to_owned()))
     }
 
     /// Fills it to the last byte.
@@ -44,7 +51,10 @@ impl Drop for SmallDisk {
 fn a_full_disk_refuses_with_503_and_sends_nothing_and_recovers_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::at(&folder.path().join("data")) else {
-        return skip("a full disk", "mounting a small file system is not allowed here");
+        return skip(
+            "a full disk",
+            "mounting a small file system is not allowed here",
+        );
     };
     let upstream = Upstream::start();
     let home = Home::at(folder, &upstream.url, "");
@@ -60,32 +70,58 @@ fn a_full_disk_refuses_with_503_and_sends_nothing_and_recovers_by_itself() {
         let before = upstream.calls();
         let answer = app.chat("free", "hello");
         if answer.status != 200 {
-            assert_eq!(upstream.calls(), before, "a refused call reached the upstream: {}", answer.text());
+            assert_eq!(
+                upstream.calls(),
+                before,
+                "a refused call reached the upstream: {}",
+                answer.text()
+            );
             refused = Some(answer);
         }
         refused.is_some()
     });
     let refused = refused.unwrap();
     refused.assert_openai_error("a full disk");
-    assert_eq!((refused.status, refused.code().as_str()), (503, "store_unavailable"), "{}", refused.text());
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (503, "store_unavailable"),
+        "{}",
+        refused.text()
+    );
     assert!(refused.header("retry-after").is_some());
     for _ in 0..20 {
         assert_eq!(app.chat("free", "hello").status, 503);
     }
-    until("the gateway says that it is not ready", Duration::from_secs(10), || gateway.operator().get("/readyz").status == 503);
+    until(
+        "the gateway says that it is not ready",
+        Duration::from_secs(10),
+        || gateway.operator().get("/readyz").status == 503,
+    );
     assert_eq!(gateway.operator().get("/healthz").status, 200);
-    assert_eq!(app.get("/v1/models").status, 200, "what needs no disk goes on");
+    assert_eq!(
+        app.get("/v1/models").status,
+        200,
+        "what needs no disk goes on"
+    );
 
     std::fs::remove_file(ballast).unwrap();
-    until("it serves again", Duration::from_secs(20), || app.chat("free", "hello").status == 200);
-    until("it is ready again", Duration::from_secs(10), || gateway.operator().get("/readyz").status == 200);
+    until("it serves again", Duration::from_secs(20), || {
+        app.chat("free", "hello").status == 200
+    });
+    until("it is ready again", Duration::from_secs(10), || {
+        gateway.operator().get("/readyz").status == 200
+    });
     until("every call is settled", Duration::from_secs(10), || {
         let calls = Export::verified(&home, &gateway, &tenant.id).calls();
         calls.values().all(Entry::is_settled)
     });
     let calls = Export::verified(&home, &gateway, &tenant.id).calls();
     for seen in upstream.seen() {
-        assert!(calls.contains_key(&seen.id()), "the upstream saw {}, which the journal lacks", seen.id());
+        assert!(
+            calls.contains_key(&seen.id()),
+            "the upstream saw {}, which the journal lacks",
+            seen.id()
+        );
     }
     gateway.kill();
     let gateway = home.serve();

@@ -10,7 +10,10 @@ fn a_second_process_on_the_same_folder_refuses_and_the_first_goes_on() {
     let home = Home::new(&upstream.url, "");
     let gateway = home.serve();
     let tenant = Tenant::create(&gateway, "a");
-    let refused = home.try_serve().err().expect("two processes have one folder");
+    let refused = home
+        .try_serve()
+        .err()
+        .expect("two processes have one folder");
     assert!(refused.contains("in use by another process"), "{refused}");
     assert!(refused.contains("nothing was opened"), "{refused}");
     assert_eq!(tenant.app(&gateway).chat("free", "hello").status, 200);

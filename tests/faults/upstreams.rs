@@ -40,11 +40,18 @@ impl Stage {
         let home = Home::new(&good.url, &configuration(names, url));
         let gateway = home.serve();
         let tenant = Tenant::create(&gateway, "a");
-        Stage { gateway, tenant, home, _good: good }
+        Stage {
+            gateway,
+            tenant,
+            home,
+            _good: good,
+        }
     }
 
     fn plain(&self, model: &str) -> Answer {
-        self.tenant.app(&self.gateway).post("/v1/chat/completions", &chat(model, "hello"))
+        self.tenant
+            .app(&self.gateway)
+            .post("/v1/chat/completions", &chat(model, "hello"))
     }
 
     fn streamed(&self, model: &str) -> Reply {
@@ -82,13 +89,21 @@ fn every_wrong_of_an_upstream_is_one_clear_error_settled_and_journalled() {
         assert!(codes.contains(&answer.code().as_str()), "{what}");
         assert!(!answer.text().contains("sk-operators-own-key"), "{what}");
         let reply = stage.streamed(name);
-        assert!(matches!(reply.status, 502 | 504), "{name}, streamed: {}", reply.text());
+        assert!(
+            matches!(reply.status, 502 | 504),
+            "{name}, streamed: {}",
+            reply.text()
+        );
         for (call, status) in [
             (answer.header("x-request-id").unwrap(), answer.status),
             (reply.header("x-request-id").unwrap(), reply.status),
         ] {
             let facts = stage.settled(call);
-            assert_eq!(facts["outcome"], json!("upstream_failed"), "{name}: {facts}");
+            assert_eq!(
+                facts["outcome"],
+                json!("upstream_failed"),
+                "{name}: {facts}"
+            );
             assert_eq!(facts["status"], json!(status), "{name}: {facts}");
             calls.push(call.to_owned());
         }
@@ -96,13 +111,24 @@ fn every_wrong_of_an_upstream_is_one_clear_error_settled_and_journalled() {
     for name in names.iter().filter(|name| name.starts_with("stream-")) {
         let reply = stage.streamed(name);
         let what = format!("{name}: {} {}", reply.status, reply.text());
-        assert_eq!((reply.status, reply.whole), (200, false), "half an answer must not look whole: {what}");
+        assert_eq!(
+            (reply.status, reply.whole),
+            (200, false),
+            "half an answer must not look whole: {what}"
+        );
         assert_eq!(reply.streamed(), "hello", "{what}");
         let last: Value = serde_json::from_str(reply.events().last().unwrap()).expect(&what);
-        assert!(codes.contains(&last["error"]["code"].as_str().unwrap()), "{what}");
+        assert!(
+            codes.contains(&last["error"]["code"].as_str().unwrap()),
+            "{what}"
+        );
         assert!(!reply.text().contains("[DONE]"), "{what}");
         let call = reply.header("x-request-id").unwrap().to_owned();
-        assert_eq!(stage.settled(&call)["outcome"], json!("upstream_failed"), "{what}");
+        assert_eq!(
+            stage.settled(&call)["outcome"],
+            json!("upstream_failed"),
+            "{what}"
+        );
         calls.push(call);
     }
     let entries = Export::verified(&stage.home, &stage.gateway, &stage.tenant.id).calls();
@@ -110,7 +136,9 @@ fn every_wrong_of_an_upstream_is_one_clear_error_settled_and_journalled() {
         let entry = &entries[call];
         assert!(entry.cost() <= entry.reserved(), "{entry:?}");
     }
-    until("no connection is kept", Duration::from_secs(10), || broken.open() == 0);
+    until("no connection is kept", Duration::from_secs(10), || {
+        broken.open() == 0
+    });
     assert_eq!(stage.plain("free").status, 200, "other models go on");
 }
 
@@ -126,26 +154,54 @@ fn a_stream_that_never_ends_is_cut_where_the_money_ends() {
     let facts = stage.settled(&call);
     assert_eq!(facts["outcome"], json!("cut_at_reservation"), "{facts}");
     assert_eq!(facts["output_tokens"], json!(50), "{facts}");
-    let entry = Export::verified(&stage.home, &stage.gateway, &stage.tenant.id).calls().remove(&call).unwrap();
+    let entry = Export::verified(&stage.home, &stage.gateway, &stage.tenant.id)
+        .calls()
+        .remove(&call)
+        .unwrap();
     assert!(entry.cost() <= entry.reserved(), "{entry:?}");
-    until("the upstream is let go", Duration::from_secs(10), || broken.open() == 0);
+    until("the upstream is let go", Duration::from_secs(10), || {
+        broken.open() == 0
+    });
 }
 
 #[test]
 fn an_upstream_that_refuses_connections_costs_nothing_and_is_given_a_pause() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let stage = Stage::new(&["closed"], &format!("http://{closed}"));
     let mut seen = Vec::new();
     for _ in 0..6 {
         let answer = stage.plain("closed");
         answer.assert_openai_error("closed");
         let facts = stage.settled(answer.header("x-request-id").unwrap());
-        assert_eq!((&facts["cost"], &facts["output_tokens"]), (&json!("0"), &json!(0)), "{facts}");
-        seen.push((answer.status, answer.code(), answer.header("retry-after").is_some()));
+        assert_eq!(
+            (&facts["cost"], &facts["output_tokens"]),
+            (&json!("0"), &json!(0)),
+            "{facts}"
+        );
+        seen.push((
+            answer.status,
+            answer.code(),
+            answer.header("retry-after").is_some(),
+        ));
     }
-    assert_eq!(seen[0], (502, "upstream_error".to_owned(), false), "{seen:?}");
-    assert_eq!(seen[5], (503, "service_unavailable".to_owned(), true), "{seen:?}");
-    assert_eq!(stage.plain("free").status, 200, "other upstreams are not given one");
+    assert_eq!(
+        seen[0],
+        (502, "upstream_error".to_owned(), false),
+        "{seen:?}"
+    );
+    assert_eq!(
+        seen[5],
+        (503, "service_unavailable".to_owned(), true),
+        "{seen:?}"
+    );
+    assert_eq!(
+        stage.plain("free").status,
+        200,
+        "other upstreams are not given one"
+    );
     Export::verified(&stage.home, &stage.gateway, &stage.tenant.id);
 }
 
@@ -160,13 +216,24 @@ fn what_an_upstream_says_of_a_bad_request_is_said_in_the_gateways_words() {
         (429, 429, "upstream_rate_limited"),
         (500, 502, "upstream_error"),
     ] {
-        for text in [format!("status={upstream}")] {
-            let answer = stage.tenant.app(&stage.gateway).post("/v1/chat/completions", &chat("free", &text));
-            answer.assert_openai_error(&text);
-            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{upstream}: {}", answer.text());
-            assert!(!answer.text().contains("as asked"), "the upstream's own text: {}", answer.text());
-            let facts = stage.settled(answer.header("x-request-id").unwrap());
-            assert_eq!(facts["cost"], json!("0"), "{facts}");
-        }
+        let text = format!("status={upstream}");
+        let answer = stage
+            .tenant
+            .app(&stage.gateway)
+            .post("/v1/chat/completions", &chat("free", &text));
+        answer.assert_openai_error(&text);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{upstream}: {}",
+            answer.text()
+        );
+        assert!(
+            !answer.text().contains("as asked"),
+            "the upstream's own text: {}",
+            answer.text()
+        );
+        let facts = stage.settled(answer.header("x-request-id").unwrap());
+        assert_eq!(facts["cost"], json!("0"), "{facts}");
     }
 }

@@ -27,7 +27,11 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        Client { agent, base: base.to_owned(), key: key.to_owned() }
+        Client {
+            agent,
+            base: base.to_owned(),
+            key: key.to_owned(),
+        }
     }
 
     /// Any method, with or without a body.
@@ -36,11 +40,17 @@ impl Client {
     }
 
     pub fn send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Answer {
-        self.try_send(method, path, body).unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+        self.try_send(method, path, body)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}"))
     }
 
     /// As [`Client::send`], for gateways that may be gone.
-    pub fn try_send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ureq::Error> {
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, ureq::Error> {
         self.send_with(&[], method, path, body)
     }
 
@@ -61,7 +71,10 @@ impl Client {
         }
         let answer = match body {
             Some(body) => {
-                let request = request.header("content-type", "application/json").body(body).unwrap();
+                let request = request
+                    .header("content-type", "application/json")
+                    .body(body)
+                    .unwrap();
                 self.agent.run(request)?
             }
             None => {
@@ -73,10 +86,19 @@ impl Client {
         let mut headers: Vec<_> = answer
             .headers()
             .iter()
-            .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .map(|(n, v)| {
+                (
+                    n.as_str().to_owned(),
+                    String::from_utf8_lossy(v.as_bytes()).into_owned(),
+                )
+            })
             .collect();
         headers.sort();
-        Ok(Answer { status, headers, body: answer.into_body().read_to_vec()? })
+        Ok(Answer {
+            status,
+            headers,
+            body: answer.into_body().read_to_vec()?,
+        })
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -100,18 +122,31 @@ pub fn chat(model: &str, text: &str) -> Value {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("{e}: {} {}", self.status, String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| {
+            panic!(
+                "{e}: {} {}",
+                self.status,
+                String::from_utf8_lossy(&self.body)
+            )
+        })
     }
 
     /// The body of a success.
     pub fn ok(&self) -> Value {
-        assert!((200..300).contains(&self.status), "{} {}", self.status, String::from_utf8_lossy(&self.body));
+        assert!(
+            (200..300).contains(&self.status),
+            "{} {}",
+            self.status,
+            String::from_utf8_lossy(&self.body)
+        );
         self.json()
     }
 
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub fn text(&self) -> String {
@@ -121,27 +156,51 @@ impl Answer {
     /// Checks that this is an error as OpenAI's SDKs understand it: all four fields, text where there must be text.
     pub fn assert_openai_error(&self, what: &str) {
         let body = self.json();
-        let error = body["error"].as_object().unwrap_or_else(|| panic!("{what}: {body}"));
+        let error = body["error"]
+            .as_object()
+            .unwrap_or_else(|| panic!("{what}: {body}"));
         let mut fields: Vec<_> = error.keys().map(String::as_str).collect();
         fields.sort_unstable();
         assert_eq!(fields, ["code", "message", "param", "type"], "{what}");
         assert_eq!(body.as_object().unwrap().len(), 1, "{what}: {body}");
-        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{what}: {body}");
-        assert!(error["type"].as_str().is_some_and(|text| !text.is_empty()), "{what}: {body}");
-        assert!(error["param"].is_null() || error["param"].is_string(), "{what}: {body}");
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{what}: {body}"
+        );
+        assert!(
+            error["type"].as_str().is_some_and(|text| !text.is_empty()),
+            "{what}: {body}"
+        );
+        assert!(
+            error["param"].is_null() || error["param"].is_string(),
+            "{what}: {body}"
+        );
         assert!(error["code"].is_string(), "{what}: {body}");
-        assert_eq!(self.header("content-type"), Some("application/json"), "{what}");
-        assert!(self.header("x-request-id").is_some(), "{what}: no request id");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json"),
+            "{what}"
+        );
+        assert!(
+            self.header("x-request-id").is_some(),
+            "{what}: no request id"
+        );
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// What another tenant could compare: everything but the date, which the clock gives, and the call's own id.
     pub fn face(&self) -> Answer {
         let mut face = self.clone();
-        face.headers.retain(|(name, _)| name != "date" && name != "x-request-id");
+        face.headers
+            .retain(|(name, _)| name != "date" && name != "x-request-id");
         face
     }
 }

@@ -35,13 +35,28 @@ impl Home {
     pub fn at(dir: tempfile::TempDir, upstream: &str, further: &str) -> Home {
         std::fs::create_dir_all(dir.path().join("secrets")).unwrap();
         std::fs::write(dir.path().join("prices.toml"), PRICES).unwrap();
-        std::fs::write(dir.path().join("upstream.key"), "sk-upstream-of-the-operator\n").unwrap();
+        std::fs::write(
+            dir.path().join("upstream.key"),
+            "sk-upstream-of-the-operator\n",
+        )
+        .unwrap();
         let config = CONFIG.replace("@UPSTREAM@", upstream) + further;
         std::fs::write(dir.path().join("cofferdam.toml"), config).unwrap();
-        let made = Command::new(BINARY).arg("init").arg("--config").arg(dir.path().join("cofferdam.toml")).output();
+        let made = Command::new(BINARY)
+            .arg("init")
+            .arg("--config")
+            .arg(dir.path().join("cofferdam.toml"))
+            .output();
         let made = made.unwrap();
-        assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
-        let operator_key = std::fs::read_to_string(dir.path().join("secrets/operator.key")).unwrap().trim().to_owned();
+        assert!(
+            made.status.success(),
+            "init: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let operator_key = std::fs::read_to_string(dir.path().join("secrets/operator.key"))
+            .unwrap()
+            .trim()
+            .to_owned();
         Home { dir, operator_key }
     }
 
@@ -87,7 +102,11 @@ impl Home {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while addresses.len() < 2 {
             match lines.next() {
-                Some(Ok(line)) => addresses.extend(line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned)),
+                Some(Ok(line)) => addresses.extend(
+                    line.split_whitespace()
+                        .find(|w| w.starts_with("http://"))
+                        .map(str::to_owned),
+                ),
                 _ => {
                     let _ = child.wait();
                     let _ = reader.join();
@@ -103,7 +122,14 @@ impl Home {
         });
         let control_plane = addresses.pop().unwrap();
         let data_plane = addresses.pop().unwrap();
-        Ok(Gateway { child, data_plane, control_plane, operator_key: self.operator_key.clone(), log, reader: Some(reader) })
+        Ok(Gateway {
+            child,
+            data_plane,
+            control_plane,
+            operator_key: self.operator_key.clone(),
+            log,
+            reader: Some(reader),
+        })
     }
 }
 
@@ -132,10 +158,18 @@ impl Gateway {
 
     /// Asks it to stop, waits until it has, and gives its whole log.
     pub fn stop(mut self) -> Vec<u8> {
-        let told = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().unwrap();
+        let told = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.pid().to_string())
+            .status()
+            .unwrap();
         assert!(told.success());
         let ended = self.child.wait().unwrap();
-        assert!(ended.success(), "{ended}: {}", String::from_utf8_lossy(&self.log()));
+        assert!(
+            ended.success(),
+            "{ended}: {}",
+            String::from_utf8_lossy(&self.log())
+        );
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }

@@ -33,15 +33,24 @@ impl Export {
             .arg(home.path().join("secrets/operator.key"))
             .output()
             .unwrap();
-        assert!(export.status.success(), "export: {}", String::from_utf8_lossy(&export.stderr));
-        let checkpoint = gateway.operator().get(&format!("/admin/v1/tenants/{tenant}/journal/checkpoint")).ok();
+        assert!(
+            export.status.success(),
+            "export: {}",
+            String::from_utf8_lossy(&export.stderr)
+        );
+        let checkpoint = gateway
+            .operator()
+            .get(&format!("/admin/v1/tenants/{tenant}/journal/checkpoint"))
+            .ok();
         let key = checkpoint["verifier_key"].as_str().unwrap().to_owned();
         let checked = verify(&file, &key);
         let told = String::from_utf8_lossy(&checked.stderr).into_owned();
         assert_eq!(checked.status.code(), Some(0), "verify: {told}");
         let text = std::fs::read_to_string(&file).unwrap();
         let records = text.lines().filter(|line| line.starts_with("{\"seq\":"));
-        let records = records.map(|line| serde_json::from_str(line).unwrap()).collect();
+        let records = records
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         Export { file, key, records }
     }
 
@@ -52,12 +61,23 @@ impl Export {
             let id = record["call"].as_str().unwrap_or_default().to_owned();
             match record["kind"].as_str() {
                 Some("call_intent") => {
-                    let twice = calls.insert(id, Entry { intent: record.clone(), settled: None });
+                    let twice = calls.insert(
+                        id,
+                        Entry {
+                            intent: record.clone(),
+                            settled: None,
+                        },
+                    );
                     assert!(twice.is_none(), "two intents: {record}");
                 }
                 Some("call_settled") => {
-                    let entry = calls.get_mut(&id).unwrap_or_else(|| panic!("settled without intent: {record}"));
-                    assert!(entry.settled.replace(record.clone()).is_none(), "settled twice: {record}");
+                    let entry = calls
+                        .get_mut(&id)
+                        .unwrap_or_else(|| panic!("settled without intent: {record}"));
+                    assert!(
+                        entry.settled.replace(record.clone()).is_none(),
+                        "settled twice: {record}"
+                    );
                 }
                 _ => {}
             }
@@ -72,11 +92,17 @@ impl Entry {
     }
 
     pub fn outcome(&self) -> &str {
-        self.settled.as_ref().and_then(|settled| settled["outcome"].as_str()).unwrap_or("open")
+        self.settled
+            .as_ref()
+            .and_then(|settled| settled["outcome"].as_str())
+            .unwrap_or("open")
     }
 
     pub fn cost(&self) -> u64 {
-        self.settled.as_ref().and_then(|settled| settled["cost_nanos"].as_u64()).unwrap_or(0)
+        self.settled
+            .as_ref()
+            .and_then(|settled| settled["cost_nanos"].as_u64())
+            .unwrap_or(0)
     }
 
     pub fn reserved(&self) -> u64 {
@@ -86,5 +112,10 @@ impl Entry {
 
 /// Runs the offline verifier with a pinned key.
 pub fn verify(file: &Path, key: &str) -> Output {
-    Command::new(BINARY).args(["audit", "verify"]).arg(file).args(["--key", key]).output().unwrap()
+    Command::new(BINARY)
+        .args(["audit", "verify"])
+        .arg(file)
+        .args(["--key", key])
+        .output()
+        .unwrap()
 }

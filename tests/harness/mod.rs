@@ -16,6 +16,7 @@ pub mod raw;
 pub mod tenants;
 pub mod upstream;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Skips loudly what this machine cannot run; with `COFFERDAM_REQUIRE_ALL=1` a skip is a failure.
@@ -23,7 +24,8 @@ pub fn skip(what: &str, missing: &str) {
     if std::env::var_os("COFFERDAM_REQUIRE_ALL").is_some_and(|v| v == "1") {
         panic!("{what} was to run here, but {missing}");
     }
-    eprintln!("SKIPPED: {what}: {missing}");
+    // straight to the terminal: what `eprintln!` says of a test that passes, nobody sees
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: {missing}");
 }
 
 /// Waits until `condition` holds.
@@ -37,7 +39,9 @@ pub fn until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) 
 
 /// A decimal amount such as `"0.000108"`, in units of 1e-9.
 pub fn nanos(amount: &serde_json::Value) -> u64 {
-    let text = amount.as_str().unwrap_or_else(|| panic!("not an amount: {amount}"));
+    let text = amount
+        .as_str()
+        .unwrap_or_else(|| panic!("not an amount: {amount}"));
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     assert!(part.len() <= 9, "{text}");
     let whole: u64 = whole.parse().unwrap();

@@ -31,20 +31,34 @@ impl Reply {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")))
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}: ")))
     }
 
     /// The data of the events that came whole.
     pub fn events(&self) -> Vec<String> {
         let text = self.text();
         let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
-        whole.split("\n\n").filter_map(|event| event.strip_prefix("data: ").map(str::to_owned)).collect()
+        whole
+            .split("\n\n")
+            .filter_map(|event| event.strip_prefix("data: ").map(str::to_owned))
+            .collect()
     }
 
     /// The text of a streamed chat, as far as it came.
     pub fn streamed(&self) -> String {
-        let pieces = self.events().into_iter().filter_map(|event| serde_json::from_str::<Value>(&event).ok());
-        pieces.filter_map(|piece| piece["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+        let pieces = self
+            .events()
+            .into_iter()
+            .filter_map(|event| serde_json::from_str::<Value>(&event).ok());
+        pieces
+            .filter_map(|piece| {
+                piece["choices"][0]["delta"]["content"]
+                    .as_str()
+                    .map(str::to_owned)
+            })
+            .collect()
     }
 }
 
@@ -55,7 +69,10 @@ impl Raw {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Raw { socket, read: Vec::new() })
+        Ok(Raw {
+            socket,
+            read: Vec::new(),
+        })
     }
 
     /// Whether the other side took it all.
@@ -104,13 +121,19 @@ impl Raw {
     pub fn until_closed(mut self, within: Duration) -> Option<Vec<u8>> {
         let deadline = Instant::now() + within;
         loop {
-            let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            let left = deadline
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero())?;
             self.socket.set_read_timeout(Some(left)).unwrap();
             let mut piece = [0; 16_384];
             match self.socket.read(&mut piece) {
                 Ok(0) => return Some(self.read),
                 Ok(read) => self.read.extend_from_slice(&piece[..read]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    return None;
+                }
                 Err(_) => return Some(self.read),
             }
         }
@@ -126,7 +149,11 @@ impl Raw {
             }
             Err(error) => {
                 let silent = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-                assert!(!silent, "no answer within {PATIENCE:?}: {}", String::from_utf8_lossy(&self.read));
+                assert!(
+                    !silent,
+                    "no answer within {PATIENCE:?}: {}",
+                    String::from_utf8_lossy(&self.read)
+                );
                 false
             }
         }
@@ -139,14 +166,28 @@ fn parse(bytes: &[u8], ended: bool) -> Option<(Reply, usize)> {
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
     let status = head.get(9..12)?.parse().ok()?;
     let rest = &bytes[end + 4..];
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
     let (body, taken, whole) = if head.contains("transfer-encoding: chunked") {
         dechunk(rest)
     } else {
         let length = length.unwrap_or(0);
-        (rest[..rest.len().min(length)].to_vec(), length, rest.len() >= length)
+        (
+            rest[..rest.len().min(length)].to_vec(),
+            length,
+            rest.len() >= length,
+        )
     };
-    (whole || ended).then_some((Reply { status, head, body, whole }, end + 4 + taken))
+    (whole || ended).then_some((
+        Reply {
+            status,
+            head,
+            body,
+            whole,
+        },
+        end + 4 + taken,
+    ))
 }
 
 /// The content of chunks (RFC 9112, section 7.1), the bytes they took, and whether the last one was there.
@@ -154,8 +195,11 @@ fn dechunk(bytes: &[u8]) -> (Vec<u8>, usize, bool) {
     let mut body = Vec::new();
     let mut at = 0;
     while let Some(end) = find(&bytes[at..], b"\r\n") {
-        let size = std::str::from_utf8(&bytes[at..at + end]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
-        let size = size.unwrap_or_else(|| panic!("not a chunk: {}", String::from_utf8_lossy(&bytes[at..])));
+        let size = std::str::from_utf8(&bytes[at..at + end])
+            .ok()
+            .and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size = size
+            .unwrap_or_else(|| panic!("not a chunk: {}", String::from_utf8_lossy(&bytes[at..])));
         let start = at + end + 2;
         if size == 0 {
             return (body, start + 2, bytes.len() >= start + 2);
@@ -174,11 +218,16 @@ fn dechunk(bytes: &[u8]) -> (Vec<u8>, usize, bool) {
 }
 
 pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 /// The statuses of all answers in these bytes.
 pub fn statuses(bytes: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(bytes);
-    text.split("HTTP/1.").skip(1).filter_map(|answer| answer.get(2..5)?.parse().ok()).collect()
+    text.split("HTTP/1.")
+        .skip(1)
+        .filter_map(|answer| answer.get(2..5)?.parse().ok())
+        .collect()
 }

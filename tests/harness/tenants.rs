@@ -17,11 +17,27 @@ pub struct Tenant {
 impl Tenant {
     pub fn create(gateway: &Gateway, name: &str) -> Tenant {
         let operator = gateway.operator();
-        let made = operator.post("/admin/v1/tenants", &json!({"name": name})).ok();
+        let made = operator
+            .post("/admin/v1/tenants", &json!({"name": name}))
+            .ok();
         let id = made["id"].as_str().unwrap().to_owned();
-        let (app_key_id, app_key) = mint(&operator, &id, &json!({"name": "app", "scopes": ["infer", "mint_sessions"]}));
-        let (steward_key_id, steward_key) = mint(&operator, &id, &json!({"name": "steward", "scopes": ["steward", "audit"]}));
-        Tenant { id, app_key, app_key_id, steward_key, steward_key_id }
+        let (app_key_id, app_key) = mint(
+            &operator,
+            &id,
+            &json!({"name": "app", "scopes": ["infer", "mint_sessions"]}),
+        );
+        let (steward_key_id, steward_key) = mint(
+            &operator,
+            &id,
+            &json!({"name": "steward", "scopes": ["steward", "audit"]}),
+        );
+        Tenant {
+            id,
+            app_key,
+            app_key_id,
+            steward_key,
+            steward_key_id,
+        }
     }
 
     pub fn app(&self, gateway: &Gateway) -> Client {
@@ -34,12 +50,24 @@ impl Tenant {
 
     /// Sets the operator's limits on the tenant.
     pub fn limit(&self, gateway: &Gateway, limits: serde_json::Value) {
-        gateway.operator().call("PUT", &format!("/admin/v1/tenants/{}/limits", self.id), Some(&limits)).ok();
+        gateway
+            .operator()
+            .call(
+                "PUT",
+                &format!("/admin/v1/tenants/{}/limits", self.id),
+                Some(&limits),
+            )
+            .ok();
     }
 }
 
 /// Mints a key: its id, and the key itself.
 pub fn mint(operator: &Client, tenant: &str, wanted: &serde_json::Value) -> (String, String) {
-    let made = operator.post(&format!("/admin/v1/tenants/{tenant}/keys"), wanted).ok();
-    (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
+    let made = operator
+        .post(&format!("/admin/v1/tenants/{tenant}/keys"), wanted)
+        .ok();
+    (
+        made["id"].as_str().unwrap().to_owned(),
+        made["key"].as_str().unwrap().to_owned(),
+    )
 }

@@ -32,14 +32,20 @@ fn of_64_streams_at_once_with_a_third_of_them_left_none_gets_a_word_of_another()
                     let said = format!("tokens=8 {} {}", stream, chance.hex());
                     let mut body = chat("free", &said);
                     body["stream"] = json!(true);
-                    assert!(connection.post("/v1/chat/completions", key, &body), "the connection was closed");
+                    assert!(
+                        connection.post("/v1/chat/completions", key, &body),
+                        "the connection was closed"
+                    );
                     let expected = format!("echo {said}");
                     if chance.percent(30) {
                         let part = connection.leave_after(chance.below(2500) as usize);
                         connection = Raw::connect(base).unwrap();
                         if let Some(part) = part {
                             let heard = part.streamed();
-                            assert!(expected.starts_with(heard.trim_end_matches('.')), "{heard:?} is not of {expected:?}");
+                            assert!(
+                                expected.starts_with(heard.trim_end_matches('.')),
+                                "{heard:?} is not of {expected:?}"
+                            );
                         }
                         left.fetch_add(1, Ordering::Relaxed);
                         continue;

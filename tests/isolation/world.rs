@@ -62,17 +62,39 @@ impl World {
         let a = Owner::new(&gateway, "a", 1);
         let b = Owner::new(&gateway, "b", 2);
         let set = json!({"secret": "sk-of-tenant-b-alone"});
-        b.tenant.steward(&gateway).call("PUT", "/tenant/v1/credentials/second", Some(&set)).ok();
-        World { upstream, gateway, a, b, _home: home }
+        b.tenant
+            .steward(&gateway)
+            .call("PUT", "/tenant/v1/credentials/second", Some(&set))
+            .ok();
+        World {
+            upstream,
+            gateway,
+            a,
+            b,
+            _home: home,
+        }
     }
 
     /// What B owns, as B and the operator see it. The journal's head stands for every record of it.
     pub fn holdings_of_b(&self) -> Value {
-        let (steward, operator) = (self.b.tenant.steward(&self.gateway), self.gateway.operator());
+        let (steward, operator) = (
+            self.b.tenant.steward(&self.gateway),
+            self.gateway.operator(),
+        );
         let below = format!("/admin/v1/tenants/{}", self.b.tenant.id);
         let mut all = serde_json::Map::new();
-        for path in ["keys", "limits", "issuers", "credentials", "usage", &format!("calls/{}", self.b.call)] {
-            all.insert(path.to_owned(), steward.get(&format!("/tenant/v1/{path}")).ok());
+        for path in [
+            "keys",
+            "limits",
+            "issuers",
+            "credentials",
+            "usage",
+            &format!("calls/{}", self.b.call),
+        ] {
+            all.insert(
+                path.to_owned(),
+                steward.get(&format!("/tenant/v1/{path}")).ok(),
+            );
         }
         all.insert("tenant".to_owned(), operator.get(&below).ok());
         let head = steward.get("/tenant/v1/journal/checkpoint").ok();
@@ -118,32 +140,73 @@ impl Owner {
         let (tenant_name, key_name, audience) = (mark("tenant"), mark("key"), mark("audience"));
         let (asked, subject) = (mark("asked"), mark("subject"));
         let tenant = Tenant::create(gateway, &tenant_name);
-        let (key, _) = mint(&gateway.operator(), &tenant.id, &json!({"name": key_name, "scopes": ["steward"]}));
+        let (key, _) = mint(
+            &gateway.operator(),
+            &tenant.id,
+            &json!({"name": key_name, "scopes": ["steward"]}),
+        );
         let issuer = format!("iss_{}", chance.hex());
         let app = tenant.app(gateway);
         let call = app.chat("free", &asked).ok_with_id();
         let steward = tenant.steward(gateway);
         let set = json!({"secret": format!("sk-of-tenant-{name}")});
-        steward.call("PUT", "/tenant/v1/credentials/fake", Some(&set)).ok();
+        steward
+            .call("PUT", "/tenant/v1/credentials/fake", Some(&set))
+            .ok();
         let path = format!("/admin/v1/tenants/{}/issuers/{issuer}", tenant.id);
-        gateway.operator().call("PUT", &path, Some(&issuer_body(&audience))).ok();
+        gateway
+            .operator()
+            .call("PUT", &path, Some(&issuer_body(&audience)))
+            .ok();
         let session_token = session(&app, &json!({"subject": subject}));
-        let mut marks = vec![tenant_name, key_name, audience, asked, subject, format!("sk-of-tenant-{name}")];
-        let ids = [&tenant.id, &key, &call, &issuer, &tenant.app_key_id, &tenant.steward_key_id];
+        let mut marks = vec![
+            tenant_name,
+            key_name,
+            audience,
+            asked,
+            subject,
+            format!("sk-of-tenant-{name}"),
+        ];
+        let ids = [
+            &tenant.id,
+            &key,
+            &call,
+            &issuer,
+            &tenant.app_key_id,
+            &tenant.steward_key_id,
+        ];
         marks.extend(ids.into_iter().cloned());
-        marks.extend([tenant.app_key.clone(), tenant.steward_key.clone(), session_token.clone()]);
-        Owner { tenant, key, call, issuer, session_token, marks }
+        marks.extend([
+            tenant.app_key.clone(),
+            tenant.steward_key.clone(),
+            session_token.clone(),
+        ]);
+        Owner {
+            tenant,
+            key,
+            call,
+            issuer,
+            session_token,
+            marks,
+        }
     }
 
     /// Everything this tenant can show at the door, by name.
     pub fn credentials(&self) -> [(&'static str, &str); 3] {
-        [("application", &self.tenant.app_key), ("steward", &self.tenant.steward_key), ("session", &self.session_token)]
+        [
+            ("application", &self.tenant.app_key),
+            ("steward", &self.tenant.steward_key),
+            ("session", &self.session_token),
+        ]
     }
 }
 
 /// Mints a session token.
 pub fn session(app: &Client, wanted: &Value) -> String {
-    app.post("/tenant/v1/sessions", wanted).ok()["token"].as_str().unwrap().to_owned()
+    app.post("/tenant/v1/sessions", wanted).ok()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 pub fn issuer_body(audience: &str) -> Value {

@@ -41,12 +41,17 @@ fn clients_that_break_off_leave_settled_calls_and_a_gateway_that_serves_on() {
     assert!(half.is_none_or(|bytes| statuses(&bytes).iter().all(|status| *status == 200)));
     // three at once on one connection, in order
     let mut several = Raw::connect(&gateway.data_plane).unwrap();
-    let three: String = ["first", "second", "third"].map(|text| request(&chat("free", text))).concat();
+    let three: String = ["first", "second", "third"]
+        .map(|text| request(&chat("free", text)))
+        .concat();
     several.write(three.as_bytes());
     for text in ["first", "second", "third"] {
         let reply = several.reply().unwrap();
         let answer: Value = serde_json::from_slice(&reply.body).unwrap();
-        assert_eq!(answer["choices"][0]["message"]["content"], json!(format!("echo {text}")));
+        assert_eq!(
+            answer["choices"][0]["message"]["content"],
+            json!(format!("echo {text}"))
+        );
     }
     // an expectation is met before the body comes
     let mut patient = Raw::connect(&gateway.data_plane).unwrap();
@@ -57,9 +62,16 @@ fn clients_that_break_off_leave_settled_calls_and_a_gateway_that_serves_on() {
     patient.write(body.as_bytes());
     assert_eq!(patient.reply().unwrap().status, 200);
 
-    let usage = || gateway.operator().get(&format!("/admin/v1/tenants/{}/usage", tenant.id)).ok();
-    until("every call that went out is settled", Duration::from_secs(10), || {
-        usage()["total"]["calls"].as_u64().unwrap() >= upstream.calls() as u64
-    });
+    let usage = || {
+        gateway
+            .operator()
+            .get(&format!("/admin/v1/tenants/{}/usage", tenant.id))
+            .ok()
+    };
+    until(
+        "every call that went out is settled",
+        Duration::from_secs(10),
+        || usage()["total"]["calls"].as_u64().unwrap() >= upstream.calls() as u64,
+    );
     assert_eq!(tenant.app(&gateway).chat("free", "still here").status, 200);
 }

@@ -16,7 +16,6 @@ use wire::cell::Prompt;
 /// A result whose error is a sentence.
 type Outcome<T> = Result<T, String>;
 
-
 fn main() -> Outcome<()> {
     let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if let [flag, source, result] = paths.as_slice()
@@ -35,9 +34,13 @@ fn converse(path: &Path) -> Outcome<()> {
     let mut engine = Engine::load(path, None).map_err(text)?;
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
-        let request: Value = line.map_err(text).and_then(|line| serde_json::from_str(&line).map_err(text))?;
+        let request: Value = line
+            .map_err(text)
+            .and_then(|line| serde_json::from_str(&line).map_err(text))?;
         let answer = answer(&mut engine, &request)?;
-        writeln!(out, "{answer}").and_then(|()| out.flush()).map_err(text)?;
+        writeln!(out, "{answer}")
+            .and_then(|()| out.flush())
+            .map_err(text)?;
     }
     Ok(())
 }
@@ -49,11 +52,23 @@ fn text(error: impl ToString) -> String {
 fn answer(engine: &mut Engine, request: &Value) -> Outcome<Value> {
     let number = |name: &str| request.get(name).and_then(Value::as_u64).unwrap_or(32) as usize;
     if let Some(words) = request.get("tokenise").and_then(Value::as_str) {
-        return engine.prompter().vocabulary().encode_text(words).map(|ids| json!(ids)).map_err(text);
+        return engine
+            .prompter()
+            .vocabulary()
+            .encode_text(words)
+            .map(|ids| json!(ids))
+            .map_err(text);
     }
     if let Some(messages) = request.get("chat").and_then(Value::as_array) {
-        let prompt = Prompt::Chat { messages: messages.clone(), tools: Vec::new() };
-        return engine.prompter().tokens(&prompt).map(|ids| json!(ids)).map_err(text);
+        let prompt = Prompt::Chat {
+            messages: messages.clone(),
+            tools: Vec::new(),
+        };
+        return engine
+            .prompter()
+            .tokens(&prompt)
+            .map(|ids| json!(ids))
+            .map_err(text);
     }
     if let Some(ids) = ids(request, "greedy") {
         return greedy(engine, ids, number("max_tokens"));
@@ -78,7 +93,12 @@ fn answer(engine: &mut Engine, request: &Value) -> Outcome<Value> {
 }
 
 fn ids(request: &Value, name: &str) -> Option<Vec<u32>> {
-    request.get(name)?.as_array()?.iter().map(|id| id.as_u64().map(|id| id as u32)).collect()
+    request
+        .get(name)?
+        .as_array()?
+        .iter()
+        .map(|id| id.as_u64().map(|id| id as u32))
+        .collect()
 }
 
 fn greedy(engine: &mut Engine, ids: Vec<u32>, most: usize) -> Outcome<Value> {
@@ -86,7 +106,9 @@ fn greedy(engine: &mut Engine, ids: Vec<u32>, most: usize) -> Outcome<Value> {
     let (mut chosen, mut leads) = (Vec::new(), Vec::new());
     while chosen.len() < most {
         let top = best(&logits, 2);
-        let [(first, high), (_, low)] = top.as_slice() else { break };
+        let [(first, high), (_, low)] = top.as_slice() else {
+            break;
+        };
         chosen.push(*first);
         leads.push(high - low);
         if engine.prompter().vocabulary().is_end(*first) {

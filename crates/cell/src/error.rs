@@ -33,7 +33,9 @@ pub enum CellError {
     #[error("cell could not be started: {0}; check that the program exists and may be run")]
     Start(io::Error),
     /// The model was not loaded in time.
-    #[error("cell did not load its model in time; it was ended; allow it longer or use a smaller model")]
+    #[error(
+        "cell did not load its model in time; it was ended; allow it longer or use a smaller model"
+    )]
     StartTimeout,
     /// The process is gone.
     #[error("cell ended; unfinished requests were lost; start a new cell")]
@@ -46,7 +48,10 @@ pub enum CellError {
 impl CellError {
     /// A refusal with its kind.
     pub(crate) fn failed(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self::Failed { kind, message: message.into() }
+        Self::Failed {
+            kind,
+            message: message.into(),
+        }
     }
 
     /// The failure kind a caller of the API can tell apart.
@@ -56,9 +61,11 @@ impl CellError {
             Self::Model(_) => FailureKind::UnsupportedModel,
             Self::Failed { kind, .. } => *kind,
             Self::Busy => FailureKind::Busy,
-            Self::File { .. } | Self::Start(_) | Self::StartTimeout | Self::Died | Self::Protocol => {
-                FailureKind::Internal
-            }
+            Self::File { .. }
+            | Self::Start(_)
+            | Self::StartTimeout
+            | Self::Died
+            | Self::Protocol => FailureKind::Internal,
         }
     }
 }

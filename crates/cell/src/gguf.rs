@@ -38,11 +38,20 @@ impl Gguf {
     /// # Errors
     /// [`CellError::File`] if it cannot be read, [`CellError::Model`] if its header is not sound.
     pub fn open(path: &Path) -> Result<Self, CellError> {
-        let unreadable = |source| CellError::File { action: "open the model file", source };
+        let unreadable = |source| CellError::File {
+            action: "open the model file",
+            source,
+        };
         let file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let mut file = BufReader::with_capacity(1 << 20, file);
-        Scan { reader: &mut file, size, at: 0, elements: 0 }.check()?;
+        Scan {
+            reader: &mut file,
+            size,
+            at: 0,
+            elements: 0,
+        }
+        .check()?;
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         let content = Content::read(&mut file).map_err(|_| broken("the header cannot be read"))?;
         Ok(Self { content, file })
@@ -50,7 +59,11 @@ impl Gguf {
 
     /// A text in the metadata.
     pub fn text(&self, key: &str) -> Option<&str> {
-        self.content.metadata.get(key).and_then(|value| value.to_string().ok()).map(String::as_str)
+        self.content
+            .metadata
+            .get(key)
+            .and_then(|value| value.to_string().ok())
+            .map(String::as_str)
     }
 
     /// A whole number in the metadata, whatever its width; negative ones are `None`.
@@ -66,22 +79,34 @@ impl Gguf {
 
     /// A 32-bit float in the metadata.
     pub fn float(&self, key: &str) -> Option<f32> {
-        self.content.metadata.get(key).and_then(|value| value.to_f32().ok())
+        self.content
+            .metadata
+            .get(key)
+            .and_then(|value| value.to_f32().ok())
     }
 
     /// A flag in the metadata.
     pub fn flag(&self, key: &str) -> Option<bool> {
-        self.content.metadata.get(key).and_then(|value| value.to_bool().ok())
+        self.content
+            .metadata
+            .get(key)
+            .and_then(|value| value.to_bool().ok())
     }
 
     /// A list in the metadata.
     pub fn list(&self, key: &str) -> Option<&[Value]> {
-        self.content.metadata.get(key).and_then(|value| value.to_vec().ok()).map(Vec::as_slice)
+        self.content
+            .metadata
+            .get(key)
+            .and_then(|value| value.to_vec().ok())
+            .map(Vec::as_slice)
     }
 }
 
 fn broken(detail: impl std::fmt::Display) -> CellError {
-    CellError::Model(format!("{detail}; nothing was loaded; get the file again from where it is published"))
+    CellError::Model(format!(
+        "{detail}; nothing was loaded; get the file again from where it is published"
+    ))
 }
 
 /// Elements and bytes of one block of a tensor type candle can read; `None` for others.
@@ -138,7 +163,9 @@ impl<R: Read> Scan<'_, R> {
                 }
                 alignment = u64::from(self.u32()?);
                 if !alignment.is_power_of_two() || !(8..=1 << 16).contains(&alignment) {
-                    return Err(broken(format_args!("an alignment of {alignment} is absurd")));
+                    return Err(broken(format_args!(
+                        "an alignment of {alignment} is absurd"
+                    )));
                 }
             } else {
                 self.value(kind)?;
@@ -166,18 +193,26 @@ impl<R: Read> Scan<'_, R> {
             for index in 0..dimensions {
                 let extent = self.u64()?;
                 if extent == 0 || extent > MAX_DIMENSION {
-                    return Err(broken(format_args!("a tensor dimension of {extent} is absurd")));
+                    return Err(broken(format_args!(
+                        "a tensor dimension of {extent} is absurd"
+                    )));
                 }
                 row = if index == 0 { extent } else { row };
-                elements = elements.checked_mul(extent).ok_or_else(|| broken("a tensor is absurdly large"))?;
+                elements = elements
+                    .checked_mul(extent)
+                    .ok_or_else(|| broken("a tensor is absurdly large"))?;
             }
             let kind = self.u32()?;
-            let (per_block, bytes) =
-                block(kind).ok_or_else(|| broken(format_args!("tensor type {kind} is not supported")))?;
+            let (per_block, bytes) = block(kind)
+                .ok_or_else(|| broken(format_args!("tensor type {kind} is not supported")))?;
             let offset = self.u64()?;
-            let needed = (elements / per_block).checked_mul(bytes).and_then(|bytes| offset.checked_add(bytes));
+            let needed = (elements / per_block)
+                .checked_mul(bytes)
+                .and_then(|bytes| offset.checked_add(bytes));
             match needed {
-                Some(needed) if row.is_multiple_of(per_block) && offset.is_multiple_of(alignment) => {
+                Some(needed)
+                    if row.is_multiple_of(per_block) && offset.is_multiple_of(alignment) =>
+                {
                     end = end.max(needed);
                 }
                 _ => return Err(broken("a tensor does not fit its type or place")),
@@ -198,13 +233,16 @@ impl<R: Read> Scan<'_, R> {
                 let length = self.u64()?;
                 self.elements = self.elements.saturating_add(length);
                 if self.elements > MAX_ELEMENTS {
-                    return Err(broken(format_args!("a metadata list of {length} is absurd")));
+                    return Err(broken(format_args!(
+                        "a metadata list of {length} is absurd"
+                    )));
                 }
                 match kind {
                     9 => Err(broken("a metadata list holds lists")),
                     8 => (0..length).try_for_each(|_| self.string(MAX_STRING).map(drop)),
                     _ => {
-                        let each = width(kind).ok_or_else(|| broken("a metadata type is unknown"))?;
+                        let each =
+                            width(kind).ok_or_else(|| broken("a metadata type is unknown"))?;
                         self.skip(length.saturating_mul(each))
                     }
                 }
@@ -218,7 +256,11 @@ impl<R: Read> Scan<'_, R> {
 
     fn bounded(&mut self, most: u64, what: &str) -> Result<u64, CellError> {
         let count = self.u64()?;
-        if count > most { Err(broken(format_args!("{count} {what} are absurd"))) } else { Ok(count) }
+        if count > most {
+            Err(broken(format_args!("{count} {what} are absurd")))
+        } else {
+            Ok(count)
+        }
     }
 
     /// Accounts for `length` bytes that must lie inside the file and the header bound.
@@ -237,20 +279,28 @@ impl<R: Read> Scan<'_, R> {
         }
         self.advance(length)?;
         let mut text = vec![0; usize::try_from(length).unwrap_or_default()];
-        self.reader.read_exact(&mut text).map_err(|_| broken("the header ends early"))?;
+        self.reader
+            .read_exact(&mut text)
+            .map_err(|_| broken("the header ends early"))?;
         Ok(text)
     }
 
     fn skip(&mut self, length: u64) -> Result<(), CellError> {
         self.advance(length)?;
         let skipped = std::io::copy(&mut self.reader.by_ref().take(length), &mut std::io::sink());
-        if skipped.is_ok_and(|n| n == length) { Ok(()) } else { Err(broken("the header ends early")) }
+        if skipped.is_ok_and(|n| n == length) {
+            Ok(())
+        } else {
+            Err(broken("the header ends early"))
+        }
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], CellError> {
         self.advance(N as u64)?;
         let mut bytes = [0; N];
-        self.reader.read_exact(&mut bytes).map_err(|_| broken("the header ends early"))?;
+        self.reader
+            .read_exact(&mut bytes)
+            .map_err(|_| broken("the header ends early"))?;
         Ok(bytes)
     }
 

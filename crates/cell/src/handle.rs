@@ -72,7 +72,9 @@ impl Cell {
     /// [`CellError::Died`] or [`CellError::Protocol`] if it is not a cell.
     pub async fn start(spec: CellSpec) -> Result<Self, CellError> {
         let model = spec.model.to_str().ok_or_else(|| {
-            CellError::Model("the path is not UTF-8; nothing was started; rename the file".to_owned())
+            CellError::Model(
+                "the path is not UTF-8; nothing was started; rename the file".to_owned(),
+            )
         })?;
         let (ours, theirs) = StdUnixStream::pair().map_err(CellError::Start)?;
         ours.set_nonblocking(true).map_err(CellError::Start)?;
@@ -83,7 +85,10 @@ impl Cell {
             .env_clear()
             .env("RAYON_NUM_THREADS", threads)
             // candle's own pool stays idle (see the engine's `Linear`); a prompt is one text and is cut by one thread
-            .envs([("CANDLE_NUM_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")])
+            .envs([
+                ("CANDLE_NUM_THREADS", "1"),
+                ("TOKENIZERS_PARALLELISM", "false"),
+            ])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
@@ -91,7 +96,11 @@ impl Cell {
             .spawn()
             .map_err(CellError::Start)?;
 
-        let load = Load { model: model.to_owned(), context_limit: spec.context_limit, queue: spec.queue };
+        let load = Load {
+            model: model.to_owned(),
+            context_limit: spec.context_limit,
+            queue: spec.queue,
+        };
         let (leash, released) = oneshot::channel();
         let (loaded, ready) = oneshot::channel();
         let (orders, order_queue) = mpsc::unbounded_channel();
@@ -132,12 +141,28 @@ impl Cell {
     /// # Errors
     /// [`CellError::Busy`] if the queue is full, [`CellError::Died`] if the process is gone.
     pub fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, CellError> {
-        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| self.busy())?;
+        let slot = Arc::clone(&self.slots)
+            .try_acquire_owned()
+            .map_err(|_| self.busy())?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (events, receiver) = mpsc::unbounded_channel();
-        let message = ToCell::Generate(Box::new(Generate { id, prompt, sampling }));
-        self.order(Order::Ask { id, message, waiter: Waiter::Generation(events), slot })?;
-        Ok(Generation { id, events: receiver, orders: self.orders.clone(), ended: false })
+        let message = ToCell::Generate(Box::new(Generate {
+            id,
+            prompt,
+            sampling,
+        }));
+        self.order(Order::Ask {
+            id,
+            message,
+            waiter: Waiter::Generation(events),
+            slot,
+        })?;
+        Ok(Generation {
+            id,
+            events: receiver,
+            orders: self.orders.clone(),
+            ended: false,
+        })
     }
 
     /// Tokens a prompt takes, template and special tokens included. Does not wait for running generations.
@@ -146,11 +171,18 @@ impl Cell {
     /// [`CellError::Failed`] if the prompt is refused, [`CellError::Busy`] if too many counts wait,
     /// [`CellError::Died`] if the process is gone.
     pub async fn count_tokens(&self, prompt: Prompt) -> Result<u32, CellError> {
-        let slot = Arc::clone(&self.counts).try_acquire_owned().map_err(|_| self.busy())?;
+        let slot = Arc::clone(&self.counts)
+            .try_acquire_owned()
+            .map_err(|_| self.busy())?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, receiver) = oneshot::channel();
         let message = ToCell::CountTokens(CountTokens { id, prompt });
-        self.order(Order::Ask { id, message, waiter: Waiter::Count(answer), slot })?;
+        self.order(Order::Ask {
+            id,
+            message,
+            waiter: Waiter::Count(answer),
+            slot,
+        })?;
         receiver.await.map_err(|_| CellError::Died)?
     }
 
@@ -159,7 +191,11 @@ impl Cell {
     }
 
     fn busy(&self) -> CellError {
-        if self.is_alive() { CellError::Busy } else { CellError::Died }
+        if self.is_alive() {
+            CellError::Busy
+        } else {
+            CellError::Died
+        }
     }
 }
 
@@ -197,7 +233,10 @@ impl Generation {
     /// # Errors
     /// As [`Generation::next`]; [`CellError::Died`] if it had already ended.
     pub async fn cancel(mut self) -> Result<Done, CellError> {
-        let _ = self.orders.send(Order::Cancel { id: self.id, abandon: false });
+        let _ = self.orders.send(Order::Cancel {
+            id: self.id,
+            abandon: false,
+        });
         while let Some(event) = self.next().await {
             if let Event::Done(done) = event? {
                 return Ok(done);
@@ -226,7 +265,10 @@ impl Stream for Generation {
 impl Drop for Generation {
     fn drop(&mut self) {
         if !self.ended {
-            let _ = self.orders.send(Order::Cancel { id: self.id, abandon: true });
+            let _ = self.orders.send(Order::Cancel {
+                id: self.id,
+                abandon: true,
+            });
         }
     }
 }

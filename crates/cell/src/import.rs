@@ -43,7 +43,11 @@ pub struct Imported {
 /// # Errors
 /// [`CellError::File`] if a file cannot be read or written, [`CellError::Model`] if the source is not a model this
 /// engine serves. Nothing is left behind.
-pub fn import(source: &Path, result: &Path, progress: &mut dyn FnMut(f32)) -> Result<Imported, CellError> {
+pub fn import(
+    source: &Path,
+    result: &Path,
+    progress: &mut dyn FnMut(f32),
+) -> Result<Imported, CellError> {
     progress(0.0);
     let mut gguf = Gguf::open(source)?;
     Shape::read(&gguf)?;
@@ -52,7 +56,11 @@ pub fn import(source: &Path, result: &Path, progress: &mut dyn FnMut(f32)) -> Re
     if is_import_of(result, &source_sha256) {
         let result_sha256 = sha256(result)?;
         progress(1.0);
-        return Ok(Imported { source_sha256, result_sha256, already_there: true });
+        return Ok(Imported {
+            source_sha256,
+            result_sha256,
+            already_there: true,
+        });
     }
 
     let tensors = convert(&mut gguf, progress)?;
@@ -65,13 +73,23 @@ pub fn import(source: &Path, result: &Path, progress: &mut dyn FnMut(f32)) -> Re
     metadata.insert("general.file_type".into(), Value::U32(MOSTLY_Q8_0));
     // tensors are written at the default alignment
     metadata.remove("general.alignment");
-    let mut entries: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    let mut entries: Vec<(&str, &Value)> = metadata
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect();
     entries.sort_unstable_by_key(|(key, _)| *key);
-    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor))
+        .collect();
 
     let temporary = Temporary::beside(result)?;
-    let unwritten = |source| CellError::File { action: "write the imported model", source };
-    let mut file = BufWriter::with_capacity(1 << 20, File::create_new(&temporary.0).map_err(unwritten)?);
+    let unwritten = |source| CellError::File {
+        action: "write the imported model",
+        source,
+    };
+    let mut file =
+        BufWriter::with_capacity(1 << 20, File::create_new(&temporary.0).map_err(unwritten)?);
     gguf_file::write(&mut file, &entries, &tensors)?;
     file.flush().map_err(unwritten)?;
     file.get_ref().sync_all().map_err(unwritten)?;
@@ -80,11 +98,18 @@ pub fn import(source: &Path, result: &Path, progress: &mut dyn FnMut(f32)) -> Re
     let result_sha256 = sha256(&temporary.0)?;
     temporary.become_file(result).map_err(unwritten)?;
     progress(1.0);
-    Ok(Imported { source_sha256, result_sha256, already_there: false })
+    Ok(Imported {
+        source_sha256,
+        result_sha256,
+        already_there: false,
+    })
 }
 
 /// All tensors in their new form, by name, so that the same source always gives the same bytes.
-fn convert(gguf: &mut Gguf, progress: &mut dyn FnMut(f32)) -> Result<Vec<(String, QTensor)>, CellError> {
+fn convert(
+    gguf: &mut Gguf,
+    progress: &mut dyn FnMut(f32),
+) -> Result<Vec<(String, QTensor)>, CellError> {
     let mut names: Vec<String> = gguf.content.tensor_infos.keys().cloned().collect();
     names.sort_unstable();
     let count = names.len();
@@ -105,9 +130,12 @@ fn convert(gguf: &mut Gguf, progress: &mut dyn FnMut(f32)) -> Result<Vec<(String
 /// Whether a tensor is a matrix in a type without vector code. Norms, biases and fast types stay.
 fn wants_q8(tensor: &QTensor) -> bool {
     let slow = match tensor.dtype() {
-        GgmlDType::F16 | GgmlDType::BF16 | GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1 | GgmlDType::Q8_1 => {
-            true
-        }
+        GgmlDType::F16
+        | GgmlDType::BF16
+        | GgmlDType::Q4_1
+        | GgmlDType::Q5_0
+        | GgmlDType::Q5_1
+        | GgmlDType::Q8_1 => true,
         GgmlDType::F32
         | GgmlDType::Q4_0
         | GgmlDType::Q8_0
@@ -134,13 +162,18 @@ fn is_import_of(path: &Path, source_sha256: &str) -> bool {
 /// # Errors
 /// [`CellError::File`] if it cannot be read.
 pub fn sha256(path: &Path) -> Result<String, CellError> {
-    let unread = |source| CellError::File { action: "read the model file", source };
+    let unread = |source| CellError::File {
+        action: "read the model file",
+        source,
+    };
     let mut file = File::open(path).map_err(unread)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
         let count = file.read(&mut buffer).map_err(unread)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         hash.update(bytes);
     }
     Ok(hex::encode(hash.finalize()))
@@ -151,8 +184,9 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn beside(path: &Path) -> Result<Self, CellError> {
-        let random = getrandom::u64().map_err(|_| {
-            CellError::File { action: "draw a temporary name", source: std::io::ErrorKind::Other.into() }
+        let random = getrandom::u64().map_err(|_| CellError::File {
+            action: "draw a temporary name",
+            source: std::io::ErrorKind::Other.into(),
         })?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{random:016x}.part"));
@@ -162,7 +196,10 @@ impl Temporary {
     fn become_file(self, path: &Path) -> std::io::Result<()> {
         fs::rename(&self.0, path)?;
         // the name is durable only once its folder is
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }
 }

@@ -16,8 +16,8 @@ use std::thread;
 
 use serde::de::DeserializeOwned;
 use wire::cell::{
-    CountTokens, Done, Failed, Finish, FromCell, Generate, Load, PREFIX, ToCell, body_length, decode,
-    encode,
+    CountTokens, Done, Failed, Finish, FromCell, Generate, Load, PREFIX, ToCell, body_length,
+    decode, encode,
 };
 
 use crate::CellError;
@@ -65,7 +65,11 @@ impl Shared {
     }
 
     fn fail(&self, id: Option<u64>, error: &CellError) -> Result<(), CellError> {
-        self.send(&FromCell::Failed(Failed { id, kind: error.kind(), message: error.to_string() }))
+        self.send(&FromCell::Failed(Failed {
+            id,
+            kind: error.kind(),
+            message: error.to_string(),
+        }))
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<AtomicBool>>> {
@@ -78,10 +82,17 @@ type Job = (Box<Generate>, Arc<AtomicBool>);
 
 fn run(socket: &UnixStream) -> Result<(), CellError> {
     let mut reader = socket;
-    let Some(first) = receive::<ToCell>(&mut reader)? else { return Ok(()) };
-    let ToCell::Load(load) = first else { return Err(CellError::Protocol) };
+    let Some(first) = receive::<ToCell>(&mut reader)? else {
+        return Ok(());
+    };
+    let ToCell::Load(load) = first else {
+        return Err(CellError::Protocol);
+    };
     let writer = socket.try_clone().map_err(CellError::Start)?;
-    let shared = Arc::new(Shared { socket: Mutex::new(writer), running: Mutex::default() });
+    let shared = Arc::new(Shared {
+        socket: Mutex::new(writer),
+        running: Mutex::default(),
+    });
     let (jobs, counts) = match start(&load, &shared) {
         Ok(queues) => queues,
         Err(error) => {
@@ -128,21 +139,35 @@ fn offer<T>(queue: &SyncSender<T>, work: T) -> Result<bool, CellError> {
 }
 
 /// Loads the model and starts the two working threads.
-fn start(load: &Load, shared: &Arc<Shared>) -> Result<(SyncSender<Job>, SyncSender<CountTokens>), CellError> {
+fn start(
+    load: &Load,
+    shared: &Arc<Shared>,
+) -> Result<(SyncSender<Job>, SyncSender<CountTokens>), CellError> {
     let engine = Engine::load(Path::new(&load.model), load.context_limit)?;
     let prompter = engine.prompter();
     let facts = engine.facts().clone();
     let (jobs, job_queue) = sync_channel(load.queue.min(MAX_QUEUE) as usize);
     let (counts, count_queue) = sync_channel(COUNTS);
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(CellError::Start)
+        thread::Builder::new()
+            .name(name.into())
+            .spawn(work)
+            .map(drop)
+            .map_err(CellError::Start)
     };
     let generating = Arc::clone(shared);
     // on one of rayon's own threads, so that sharing out a product needs no switch to another
-    let generate = move || end_if_deaf(rayon::scope(|_| generate_all(engine, job_queue, &generating)));
+    let generate = move || {
+        end_if_deaf(rayon::scope(|_| {
+            generate_all(engine, job_queue, &generating)
+        }))
+    };
     spawn("generate", Box::new(generate))?;
     let counting = Arc::clone(shared);
-    spawn("count", Box::new(move || end_if_deaf(count_all(&prompter, &count_queue, &counting))))?;
+    spawn(
+        "count",
+        Box::new(move || end_if_deaf(count_all(&prompter, &count_queue, &counting))),
+    )?;
     shared.send(&FromCell::Loaded(facts))?;
     Ok((jobs, counts))
 }
@@ -154,7 +179,10 @@ fn end_if_deaf(outcome: Result<(), CellError>) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the main thread waits in a read that only the gateway can end")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the main thread waits in a read that only the gateway can end"
+)]
 fn end(code: i32) {
     std::process::exit(code);
 }
@@ -163,7 +191,12 @@ fn generate_all(mut engine: Engine, jobs: Receiver<Job>, shared: &Shared) -> Res
     for (request, cancelled) in jobs {
         let id = request.id;
         let outcome = if cancelled.load(Ordering::Relaxed) {
-            Ok(Done { id, finish: Finish::Cancelled, prompt_tokens: 0, completion_tokens: 0 })
+            Ok(Done {
+                id,
+                finish: Finish::Cancelled,
+                prompt_tokens: 0,
+                completion_tokens: 0,
+            })
         } else {
             engine.generate(&request, &cancelled, &mut |event| shared.send(&event))
         };
@@ -178,10 +211,17 @@ fn generate_all(mut engine: Engine, jobs: Receiver<Job>, shared: &Shared) -> Res
     Ok(())
 }
 
-fn count_all(prompter: &Prompter, counts: &Receiver<CountTokens>, shared: &Shared) -> Result<(), CellError> {
+fn count_all(
+    prompter: &Prompter,
+    counts: &Receiver<CountTokens>,
+    shared: &Shared,
+) -> Result<(), CellError> {
     for request in counts {
         match prompter.count(&request.prompt) {
-            Ok(tokens) => shared.send(&FromCell::Counted { id: request.id, tokens })?,
+            Ok(tokens) => shared.send(&FromCell::Counted {
+                id: request.id,
+                tokens,
+            })?,
             Err(error) => shared.fail(Some(request.id), &error)?,
         }
     }
@@ -194,11 +234,21 @@ fn receive<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<T>, Cel
     match reader.read_exact(&mut prefix) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(source) => return Err(CellError::File { action: "read a request", source }),
+        Err(source) => {
+            return Err(CellError::File {
+                action: "read a request",
+                source,
+            });
+        }
     }
     let length = body_length(prefix).map_err(|_| CellError::Protocol)?;
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).map_err(|source| CellError::File { action: "read a request", source })?;
+    reader
+        .read_exact(&mut body)
+        .map_err(|source| CellError::File {
+            action: "read a request",
+            source,
+        })?;
     decode(&body).map(Some).map_err(|_| CellError::Protocol)
 }
 
@@ -211,7 +261,11 @@ mod tests {
     fn a_broken_frame_is_refused_and_the_end_of_input_is_not_an_error() {
         let mut nothing: &[u8] = &[];
         assert!(matches!(receive::<ToCell>(&mut nothing), Ok(None)));
-        for bad in [&[255u8, 255, 255, 255][..], &[2, 0, 0, 0, b'{', b'x'], &[9, 0, 0, 0, b'{']] {
+        for bad in [
+            &[255u8, 255, 255, 255][..],
+            &[2, 0, 0, 0, b'{', b'x'],
+            &[9, 0, 0, 0, b'{'],
+        ] {
             let mut bad = bad;
             let error = receive::<ToCell>(&mut bad).unwrap_err();
             assert_eq!(error.kind(), FailureKind::Internal);

@@ -1,5 +1,10 @@
 //! Importing model files: the same bytes every time, whole or not at all, and nothing absurd.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod tiny;
 
@@ -15,7 +20,11 @@ use tiny::Tiny;
 use wire::cell::FailureKind;
 
 fn shipped(folder: &Path) -> std::path::PathBuf {
-    Tiny { weights: GgmlDType::Q4_1, ..Tiny::default() }.write(folder)
+    Tiny {
+        weights: GgmlDType::Q4_1,
+        ..Tiny::default()
+    }
+    .write(folder)
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -36,22 +45,57 @@ fn slow_types_become_q8_and_everything_else_stays() {
     assert!(!imported.already_there);
     assert_eq!(imported.source_sha256, sha256(&source).unwrap());
     assert_eq!(imported.result_sha256, sha256(&result).unwrap());
-    assert!(steps.windows(2).all(|pair| pair[0] <= pair[1]) && steps.last() == Some(&1.0), "{steps:?}");
-    assert_eq!(names(folder.path()), ["result.gguf", "tiny.gguf"], "nothing is left behind");
+    assert!(
+        steps.windows(2).all(|pair| pair[0] <= pair[1]) && steps.last() == Some(&1.0),
+        "{steps:?}"
+    );
+    assert_eq!(
+        names(folder.path()),
+        ["result.gguf", "tiny.gguf"],
+        "nothing is left behind"
+    );
 
-    let (mut old_file, mut new_file) = (fs::File::open(&source).unwrap(), fs::File::open(&result).unwrap());
-    let (old, new) = (Content::read(&mut old_file).unwrap(), Content::read(&mut new_file).unwrap());
+    let (mut old_file, mut new_file) = (
+        fs::File::open(&source).unwrap(),
+        fs::File::open(&result).unwrap(),
+    );
+    let (old, new) = (
+        Content::read(&mut old_file).unwrap(),
+        Content::read(&mut new_file).unwrap(),
+    );
     for (key, value) in &old.metadata {
-        assert_eq!(format!("{value:?}"), format!("{:?}", new.metadata[key]), "{key}");
+        assert_eq!(
+            format!("{value:?}"),
+            format!("{:?}", new.metadata[key]),
+            "{key}"
+        );
     }
     assert_eq!(old.tensor_infos.len(), new.tensor_infos.len());
     for name in old.tensor_infos.keys() {
         let before = old.tensor(&mut old_file, name, &Device::Cpu).unwrap();
         let after = new.tensor(&mut new_file, name, &Device::Cpu).unwrap();
-        let expected = if name.contains("norm") { GgmlDType::F32 } else { GgmlDType::Q8_0 };
-        assert_eq!((after.dtype(), after.shape()), (expected, before.shape()), "{name}");
-        let apart = (before.dequantize(&Device::Cpu).unwrap() - after.dequantize(&Device::Cpu).unwrap()).unwrap();
-        let apart = apart.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        let expected = if name.contains("norm") {
+            GgmlDType::F32
+        } else {
+            GgmlDType::Q8_0
+        };
+        assert_eq!(
+            (after.dtype(), after.shape()),
+            (expected, before.shape()),
+            "{name}"
+        );
+        let apart = (before.dequantize(&Device::Cpu).unwrap()
+            - after.dequantize(&Device::Cpu).unwrap())
+        .unwrap();
+        let apart = apart
+            .abs()
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .max(0)
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap();
         assert!(apart < 0.004, "{name} moved by {apart}");
     }
     Engine::load(&result, None).unwrap();
@@ -61,15 +105,25 @@ fn slow_types_become_q8_and_everything_else_stays() {
 fn importing_again_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let source = shipped(folder.path());
-    let (once, twice) = (folder.path().join("once.gguf"), folder.path().join("twice.gguf"));
+    let (once, twice) = (
+        folder.path().join("once.gguf"),
+        folder.path().join("twice.gguf"),
+    );
     let first = import(&source, &once, &mut |_| {}).unwrap();
     let again = import(&source, &once, &mut |_| {}).unwrap();
-    assert_eq!((again.already_there, &again.result_sha256), (true, &first.result_sha256));
+    assert_eq!(
+        (again.already_there, &again.result_sha256),
+        (true, &first.result_sha256)
+    );
     // the result of an import, imported, is itself
     import(&once, &twice, &mut |_| {}).unwrap();
     assert_eq!(fs::read(&once).unwrap(), fs::read(&twice).unwrap());
     // another source replaces what is there
-    Tiny { layers: 1, ..Tiny::default() }.write_as(&source, |_| {});
+    Tiny {
+        layers: 1,
+        ..Tiny::default()
+    }
+    .write_as(&source, |_| {});
     let other = import(&source, &once, &mut |_| {}).unwrap();
     assert!(!other.already_there && other.result_sha256 != first.result_sha256);
 }
@@ -83,7 +137,11 @@ fn a_broken_file_is_refused_and_nothing_is_left() {
     let refuse = |bytes: &[u8], what: &str| {
         fs::write(&source, bytes).unwrap();
         let error = import(&source, &result, &mut |_| {}).expect_err(what);
-        assert_eq!(error.kind(), FailureKind::UnsupportedModel, "{what}: {error}");
+        assert_eq!(
+            error.kind(),
+            FailureKind::UnsupportedModel,
+            "{what}: {error}"
+        );
         assert_eq!(names(folder.path()), ["tiny.gguf"], "{what}");
     };
     let patched = |at: usize, bytes: &[u8]| {
@@ -94,9 +152,18 @@ fn a_broken_file_is_refused_and_nothing_is_left() {
     refuse(b"", "an empty file");
     refuse(b"not a model at all, just text", "text");
     refuse(&patched(4, &1u32.to_le_bytes()), "version 1");
-    refuse(&patched(8, &u64::MAX.to_le_bytes()), "absurdly many tensors");
-    refuse(&patched(16, &u64::MAX.to_le_bytes()), "absurdly many entries");
-    refuse(&patched(24, &(1u64 << 40).to_le_bytes()), "an absurdly long key");
+    refuse(
+        &patched(8, &u64::MAX.to_le_bytes()),
+        "absurdly many tensors",
+    );
+    refuse(
+        &patched(16, &u64::MAX.to_le_bytes()),
+        "absurdly many entries",
+    );
+    refuse(
+        &patched(24, &(1u64 << 40).to_le_bytes()),
+        "an absurdly long key",
+    );
     for length in [7, 30, 500, whole.len() / 2, whole.len() - 64] {
         refuse(&whole[..length], "a file cut short");
     }
@@ -104,8 +171,14 @@ fn a_broken_file_is_refused_and_nothing_is_left() {
         ("general.alignment", Value::U32(0)),
         ("general.alignment", Value::U32(3)),
         ("general.alignment", Value::U64(32)),
-        ("llama.extra", Value::Array(vec![Value::Array(vec![Value::U8(1)])])),
-        ("llama.extra", Value::Array(vec![Value::U8(1); (1 << 22) + 1])),
+        (
+            "llama.extra",
+            Value::Array(vec![Value::Array(vec![Value::U8(1)])]),
+        ),
+        (
+            "llama.extra",
+            Value::Array(vec![Value::U8(1); (1 << 22) + 1]),
+        ),
         ("llama.block_count", Value::U32(1)),
         ("llama.expert_count", Value::U32(8)),
         ("llama.rope.scaling.type", Value::String("yarn".into())),
@@ -124,7 +197,10 @@ fn a_broken_file_is_refused_and_nothing_is_left() {
     ] {
         let path = folder.path().join("tiny.gguf");
         Tiny::default().write_as(&path, |metadata| {
-            metadata.iter_mut().filter(|(name, _)| name == key).for_each(|(_, old)| *old = value.clone());
+            metadata
+                .iter_mut()
+                .filter(|(name, _)| name == key)
+                .for_each(|(_, old)| *old = value.clone());
         });
         let bytes = fs::read(&path).unwrap();
         refuse(&bytes, key);
@@ -134,7 +210,11 @@ fn a_broken_file_is_refused_and_nothing_is_left() {
 #[test]
 fn a_header_damaged_anywhere_is_an_error_or_a_model_and_never_a_panic() {
     let folder = tempfile::tempdir().unwrap();
-    let path = Tiny { layers: 1, ..Tiny::default() }.write(folder.path());
+    let path = Tiny {
+        layers: 1,
+        ..Tiny::default()
+    }
+    .write(folder.path());
     let whole = fs::read(&path).unwrap();
     let mut loaded = 0;
     for at in (0..6000.min(whole.len())).step_by(17) {

@@ -34,7 +34,10 @@ impl Shape {
 
     /// A list of these. Its derived name is that of every list, so it gets one of its own.
     const fn list_of<T: ToSchema + 'static>() -> Shape {
-        Shape(|schemas| named::<List<T>>(format!("{}List", T::name()), schemas))
+        Shape(|schemas| {
+            named::<T>(T::name().into_owned(), schemas);
+            named::<List<T>>(format!("{}List", T::name()), schemas)
+        })
     }
 
     fn reference(self, schemas: &mut Schemas) -> RefOr<Schema> {

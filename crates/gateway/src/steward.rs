@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use crate::{
     administration::{self, Exports, Office},
     app::Gateway,
+    data_plane::wrong_method,
     refusal::Refusal,
 };
 
@@ -59,5 +60,6 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/calls/{id}", get(calls::one))
         .route("/credentials", get(credentials::list))
         .route("/credentials/{upstream}", put(credentials::set).delete(credentials::remove))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(Steward(gateway))
 }

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wire::cell::{Done, Facts, FailureKind, Finish, FromCell, Generate, Likelihood, Prompt, Token, TokenLogprob};
+use wire::cell::{
+    Done, Facts, FailureKind, Finish, FromCell, Generate, Likelihood, Prompt, Token, TokenLogprob,
+};
 
 use crate::CellError;
 use crate::gguf::Gguf;
@@ -81,7 +83,11 @@ impl Prompter {
     /// Refuses a text that cannot fit however well it packs, before cutting it into tokens.
     fn fits_at_best(&self, bytes: usize) -> Result<(), CellError> {
         let least = bytes / self.vocabulary.longest();
-        if least >= self.context { Err(self.too_long(least, "at least ")) } else { Ok(()) }
+        if least >= self.context {
+            Err(self.too_long(least, "at least "))
+        } else {
+            Ok(())
+        }
     }
 
     fn too_long(&self, tokens: usize, qualifier: &str) -> CellError {
@@ -115,10 +121,15 @@ impl Engine {
         let mut gguf = Gguf::open(path)?;
         let shape = Shape::read(&gguf)?;
         let vocabulary = Vocabulary::read(&gguf)?;
-        let template = gguf.text("tokenizer.chat_template").map(ChatTemplate::parse).transpose()?;
-        let context = context_limit.map_or(shape.context, |limit| shape.context.min(limit as usize));
+        let template = gguf
+            .text("tokenizer.chat_template")
+            .map(ChatTemplate::parse)
+            .transpose()?;
+        let context =
+            context_limit.map_or(shape.context, |limit| shape.context.min(limit as usize));
         if context < 2 {
-            let message = "the context limit leaves no room; nothing was loaded; allow at least 2 tokens";
+            let message =
+                "the context limit leaves no room; nothing was loaded; allow at least 2 tokens";
             return Err(CellError::Model(message.into()));
         }
         let model = Model::load(&mut gguf, shape.clone())?;
@@ -130,7 +141,15 @@ impl Engine {
             vocabulary: u32::try_from(shape.vocabulary).unwrap_or(u32::MAX),
             parameters: model.parameters(),
         };
-        Ok(Self { prompter: Arc::new(Prompter { vocabulary, template, context }), model, facts })
+        Ok(Self {
+            prompter: Arc::new(Prompter {
+                vocabulary,
+                template,
+                context,
+            }),
+            model,
+            facts,
+        })
     }
 
     /// What is worth knowing of the model.
@@ -177,10 +196,16 @@ impl Engine {
         let mut answer = Answer::new(request, self.prompter())?;
         let mut sampler = Sampler::new(&request.sampling, self.prompter.vocabulary.len())?;
         let prompt_tokens = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
-        emit(FromCell::Started { id: request.id, prompt_tokens })?;
+        emit(FromCell::Started {
+            id: request.id,
+            prompt_tokens,
+        })?;
 
         let room = self.prompter.context - prompt.len();
-        let budget = request.sampling.max_tokens.map_or(room, |most| room.min(most as usize));
+        let budget = request
+            .sampling
+            .max_tokens
+            .map_or(room, |most| room.min(most as usize));
         let done = |finish, produced: usize| Done {
             id: request.id,
             finish,
@@ -194,8 +219,13 @@ impl Engine {
         let mut produced = 0;
         let mut next = self.read(&prompt, &stop)?;
         let finish = loop {
-            let Some(mut logits) = next.filter(|_| !stop()) else { break Finish::Cancelled };
-            let unchanged = request.sampling.logprobs.map(|rivals| (logits.clone(), usize::from(rivals)));
+            let Some(mut logits) = next.filter(|_| !stop()) else {
+                break Finish::Cancelled;
+            };
+            let unchanged = request
+                .sampling
+                .logprobs
+                .map(|rivals| (logits.clone(), usize::from(rivals)));
             let chosen = sampler.next(&mut logits)?;
             produced += 1;
             if self.prompter.vocabulary.is_end(chosen) {
@@ -215,14 +245,27 @@ impl Engine {
             return Ok(done(finish, produced));
         }
         let called = answer.finish(produced, emit)?;
-        Ok(done(if called && finish == Finish::Stop { Finish::ToolCalls } else { finish }, produced))
+        Ok(done(
+            if called && finish == Finish::Stop {
+                Finish::ToolCalls
+            } else {
+                finish
+            },
+            produced,
+        ))
     }
 
     /// Continues the sequence by `tokens`; `None` if stopped on the way.
-    fn read(&mut self, tokens: &[u32], stop: &dyn Fn() -> bool) -> Result<Option<Vec<f32>>, CellError> {
+    fn read(
+        &mut self,
+        tokens: &[u32],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<f32>>, CellError> {
         let mut rest = tokens;
         loop {
-            let (chunk, later) = rest.split_at_checked(self.model.chunk()).unwrap_or((rest, &[]));
+            let (chunk, later) = rest
+                .split_at_checked(self.model.chunk())
+                .unwrap_or((rest, &[]));
             let logits = self.model.forward(chunk, stop)?;
             if later.is_empty() || logits.is_none() {
                 return Ok(logits);
@@ -246,11 +289,20 @@ impl Answer {
     fn new(request: &Generate, prompter: Arc<Prompter>) -> Result<Self, CellError> {
         let sampling = &request.sampling;
         let invalid = |message: &str| CellError::failed(FailureKind::InvalidRequest, message);
-        if sampling.stop.len() > MAX_STOPS || sampling.stop.iter().any(|stop| !(1..=MAX_STOP).contains(&stop.len())) {
-            return Err(invalid("there are more than 16 stop strings, or one is empty or over 1024 bytes"));
+        if sampling.stop.len() > MAX_STOPS
+            || sampling
+                .stop
+                .iter()
+                .any(|stop| !(1..=MAX_STOP).contains(&stop.len()))
+        {
+            return Err(invalid(
+                "there are more than 16 stop strings, or one is empty or over 1024 bytes",
+            ));
         }
         if sampling.logprobs.is_some_and(|rivals| rivals > MAX_RIVALS) {
-            return Err(invalid("more than 20 log probabilities per token were asked for"));
+            return Err(invalid(
+                "more than 20 log probabilities per token were asked for",
+            ));
         }
         let offered = matches!(&request.prompt, Prompt::Chat { tools, .. } if !tools.is_empty());
         Ok(Self {
@@ -273,7 +325,10 @@ impl Answer {
         if let Some((logits, rivals)) = unchanged {
             let (own, top) = log_probabilities(&logits, token, rivals);
             let vocabulary = &self.prompter.vocabulary;
-            let likelihood = |(id, logprob)| Likelihood { bytes: vocabulary.bytes(id).to_vec(), logprob };
+            let likelihood = |(id, logprob)| Likelihood {
+                bytes: vocabulary.bytes(id).to_vec(),
+                logprob,
+            };
             let entry = TokenLogprob {
                 chosen: likelihood((token, own)),
                 top: top.into_iter().map(likelihood).collect(),
@@ -294,7 +349,11 @@ impl Answer {
         let stopped = self.text.stopped();
         let text = self.text.finish();
         // behind a stop string nothing counts; otherwise tokens that stand for no text count too
-        let until = if stopped { self.text.shown() } else { usize::MAX };
+        let until = if stopped {
+            self.text.shown()
+        } else {
+            usize::MAX
+        };
         self.send(text, until, true, produced, emit)?;
         Ok(self.tools.as_ref().is_some_and(ToolParser::called))
     }
@@ -307,8 +366,16 @@ impl Answer {
         produced: usize,
         emit: &mut dyn FnMut(FromCell) -> Result<(), CellError>,
     ) -> Result<(), CellError> {
-        let count = self.waiting.iter().take_while(|(start, _)| *start < until).count();
-        let logprobs: Vec<TokenLogprob> = self.waiting.drain(..count).map(|(_, entry)| entry).collect();
+        let count = self
+            .waiting
+            .iter()
+            .take_while(|(start, _)| *start < until)
+            .count();
+        let logprobs: Vec<TokenLogprob> = self
+            .waiting
+            .drain(..count)
+            .map(|(_, entry)| entry)
+            .collect();
         let (mut text, mut tool_calls) = (text, Vec::new());
         if let Some(tools) = &mut self.tools {
             let mut parsed = tools.push(&text);
@@ -323,6 +390,12 @@ impl Answer {
             return Ok(());
         }
         let completion_tokens = u32::try_from(produced).unwrap_or(u32::MAX);
-        emit(FromCell::Token(Token { id: self.id, text, tool_calls, logprobs, completion_tokens }))
+        emit(FromCell::Token(Token {
+            id: self.id,
+            text,
+            tool_calls,
+            logprobs,
+            completion_tokens,
+        }))
     }
 }

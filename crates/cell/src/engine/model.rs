@@ -50,8 +50,13 @@ impl Shape {
     /// # Errors
     /// [`CellError::Model`] for another architecture, experts, an unknown rope scaling, or sizes that do not fit.
     pub fn read(gguf: &Gguf) -> Result<Self, CellError> {
-        let refuse = |detail: String| CellError::Model(format!("{detail}; nothing was loaded; use another model"));
-        let architecture = gguf.text("general.architecture").unwrap_or_default().to_owned();
+        let refuse = |detail: String| {
+            CellError::Model(format!("{detail}; nothing was loaded; use another model"))
+        };
+        let architecture = gguf
+            .text("general.architecture")
+            .unwrap_or_default()
+            .to_owned();
         let rope_halves = match architecture.as_str() {
             "llama" => false,
             "qwen2" => true,
@@ -70,22 +75,38 @@ impl Shape {
         let kv_heads = number("attention.head_count_kv", 1 << 10).unwrap_or(heads);
         let head = number("attention.key_length", 1 << 10).unwrap_or(width / heads);
         let rotated = number("rope.dimension_count", 1 << 10).unwrap_or(head);
-        if !heads.is_multiple_of(kv_heads) || head < 2 || !head.is_multiple_of(2) || rotated != head {
-            return Err(refuse(format!("{heads} heads, {kv_heads} key heads of {head} ({rotated} rotated) do not fit")));
+        if !heads.is_multiple_of(kv_heads) || head < 2 || !head.is_multiple_of(2) || rotated != head
+        {
+            return Err(refuse(format!(
+                "{heads} heads, {kv_heads} key heads of {head} ({rotated} rotated) do not fit"
+            )));
         }
         if number("expert_count", u64::MAX).is_ok() {
             return Err(refuse("mixture-of-experts models are not supported".into()));
         }
-        let scaling = gguf.text(&format!("{architecture}.rope.scaling.type")).unwrap_or("none");
+        let scaling = gguf
+            .text(&format!("{architecture}.rope.scaling.type"))
+            .unwrap_or("none");
         let rope_scale = match scaling {
             "none" => 1.0,
-            "linear" => gguf.float(&format!("{architecture}.rope.scaling.factor")).unwrap_or(1.0),
+            "linear" => gguf
+                .float(&format!("{architecture}.rope.scaling.factor"))
+                .unwrap_or(1.0),
             _ => return Err(refuse("its rope scaling is neither none nor linear".into())),
         };
-        let epsilon = gguf.float(&format!("{architecture}.attention.layer_norm_rms_epsilon")).unwrap_or(1e-5);
-        let rope_base = gguf.float(&format!("{architecture}.rope.freq_base")).unwrap_or(10_000.0);
-        if [epsilon, rope_base, rope_scale].iter().any(|value| !value.is_finite() || *value <= 0.0) {
-            return Err(refuse("its normalisation or rope numbers are absurd".into()));
+        let epsilon = gguf
+            .float(&format!("{architecture}.attention.layer_norm_rms_epsilon"))
+            .unwrap_or(1e-5);
+        let rope_base = gguf
+            .float(&format!("{architecture}.rope.freq_base"))
+            .unwrap_or(10_000.0);
+        if [epsilon, rope_base, rope_scale]
+            .iter()
+            .any(|value| !value.is_finite() || *value <= 0.0)
+        {
+            return Err(refuse(
+                "its normalisation or rope numbers are absurd".into(),
+            ));
         }
         Ok(Self {
             context: number("context_length", 1 << 24)?,
@@ -182,9 +203,15 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn tensor(&mut self, name: &str, dims: &[usize]) -> Result<QTensor, CellError> {
-        let tensor = self.gguf.content.tensor(&mut self.gguf.file, name, &Device::Cpu).map_err(|_| {
-            CellError::Model(format!("tensor {name} is missing or unreadable; nothing was loaded; get the file again"))
-        })?;
+        let tensor = self
+            .gguf
+            .content
+            .tensor(&mut self.gguf.file, name, &Device::Cpu)
+            .map_err(|_| {
+                CellError::Model(format!(
+                    "tensor {name} is missing or unreadable; nothing was loaded; get the file again"
+                ))
+            })?;
         if tensor.shape().dims() != dims {
             let found = tensor.shape().dims();
             return Err(CellError::Model(format!(
@@ -206,7 +233,11 @@ impl Loader<'_> {
     fn linear(&mut self, name: &str, rows: usize, columns: usize) -> Result<Linear, CellError> {
         let weight = self.tensor(&format!("{name}.weight"), &[rows, columns])?;
         let bias = format!("{name}.bias");
-        let bias = if self.has(&bias) { Some(self.vector(&bias, rows)?) } else { None };
+        let bias = if self.has(&bias) {
+            Some(self.vector(&bias, rows)?)
+        } else {
+            None
+        };
         Ok(Linear::new(weight, bias)?)
     }
 
@@ -234,9 +265,14 @@ impl Model {
     /// # Errors
     /// [`CellError::Model`] if a tensor is missing or of the wrong shape.
     pub fn load(gguf: &mut Gguf, shape: Shape) -> Result<Self, CellError> {
-        let feed = gguf.number(&format!("{}.feed_forward_length", shape.architecture)).unwrap_or_default();
+        let feed = gguf
+            .number(&format!("{}.feed_forward_length", shape.architecture))
+            .unwrap_or_default();
         let feed = usize::try_from(feed).unwrap_or_default();
-        let mut loader = Loader { gguf, parameters: 0 };
+        let mut loader = Loader {
+            gguf,
+            parameters: 0,
+        };
         let embedding = loader.tensor("token_embd.weight", &[shape.vocabulary, shape.width])?;
         let output = if loader.has("output.weight") {
             loader.tensor("output.weight", &[shape.vocabulary, shape.width])?
@@ -248,15 +284,33 @@ impl Model {
         let output = Linear::new(output, None)?;
         let norm = loader.vector("output_norm.weight", shape.width)?;
         let mut frequencies: Vec<f32> = (0..shape.head / 2)
-            .map(|pair| shape.rope_base.powf(-2.0 * pair as f32 / shape.head as f32) / shape.rope_scale)
+            .map(|pair| {
+                shape.rope_base.powf(-2.0 * pair as f32 / shape.head as f32) / shape.rope_scale
+            })
             .collect();
         if loader.has("rope_freqs.weight") {
-            let factors = loader.vector("rope_freqs.weight", frequencies.len())?.to_vec1::<f32>()?;
-            frequencies.iter_mut().zip(factors).for_each(|(frequency, factor)| *frequency /= factor);
+            let factors = loader
+                .vector("rope_freqs.weight", frequencies.len())?
+                .to_vec1::<f32>()?;
+            frequencies
+                .iter_mut()
+                .zip(factors)
+                .for_each(|(frequency, factor)| *frequency /= factor);
         }
-        let layers = (0..shape.layers).map(|index| loader.layer(index, &shape, feed)).collect::<Result<_, _>>()?;
+        let layers = (0..shape.layers)
+            .map(|index| loader.layer(index, &shape, feed))
+            .collect::<Result<_, _>>()?;
         let parameters = loader.parameters;
-        Ok(Self { shape, embedding, layers, norm, output, length: 0, frequencies, parameters })
+        Ok(Self {
+            shape,
+            embedding,
+            layers,
+            norm,
+            output,
+            length: 0,
+            frequencies,
+            parameters,
+        })
     }
 
     /// Weights in the model.
@@ -287,9 +341,15 @@ impl Model {
     /// Candle's, for ids the vocabulary does not have.
     pub fn forward(&mut self, tokens: &[u32], stop: &dyn Fn() -> bool) -> Candle<Option<Vec<f32>>> {
         let (position, count) = (self.length, tokens.len());
-        let mut x = self.embedding.embedding(&Tensor::new(tokens, &Device::Cpu)?)?;
+        let mut x = self
+            .embedding
+            .embedding(&Tensor::new(tokens, &Device::Cpu)?)?;
         let rope = self.rotation(position, count)?;
-        let mask = if count > 1 { Some(causal_mask(count, position)?) } else { None };
+        let mask = if count > 1 {
+            Some(causal_mask(count, position)?)
+        } else {
+            None
+        };
         for layer in &mut self.layers {
             if stop() {
                 return Ok(None);
@@ -303,13 +363,21 @@ impl Model {
         self.length += count;
         let last = x.narrow(0, count.saturating_sub(1), 1)?;
         let last = candle_nn::ops::rms_norm(&last, &self.norm, self.shape.epsilon)?;
-        self.output.forward(&last)?.flatten_all()?.to_vec1().map(Some)
+        self.output
+            .forward(&last)?
+            .flatten_all()?
+            .to_vec1()
+            .map(Some)
     }
 
     /// Cosines and sines of `count` positions from `position`.
     fn rotation(&self, position: usize, count: usize) -> Candle<(Tensor, Tensor)> {
         let angles: Vec<f32> = (position..position + count)
-            .flat_map(|at| self.frequencies.iter().map(move |frequency| at as f32 * frequency))
+            .flat_map(|at| {
+                self.frequencies
+                    .iter()
+                    .map(move |frequency| at as f32 * frequency)
+            })
             .collect();
         let angles = Tensor::from_vec(angles, (count, self.frequencies.len()), &Device::Cpu)?;
         Ok((angles.cos()?, angles.sin()?))
@@ -327,7 +395,11 @@ impl Layer {
     ) -> Candle<Tensor> {
         let count = x.dim(0)?;
         let (heads, kv_heads, head) = (shape.heads, shape.kv_heads, shape.head);
-        let split = |x: Tensor, heads: usize| x.reshape((1, count, heads, head))?.transpose(1, 2)?.contiguous();
+        let split = |x: Tensor, heads: usize| {
+            x.reshape((1, count, heads, head))?
+                .transpose(1, 2)?
+                .contiguous()
+        };
         let rotate = |x: &Tensor| match shape.rope_halves {
             true => candle_nn::rotary_emb::rope(x, cos, sin),
             false => candle_nn::rotary_emb::rope_i(x, cos, sin),
@@ -339,20 +411,31 @@ impl Layer {
 
         // heads that share a key head lie side by side, so their queries are the rows of one matrix
         let group = heads / kv_heads;
-        let query = (query.reshape((kv_heads, group * count, head))? * (1.0 / (head as f64).sqrt()))?;
+        let query =
+            (query.reshape((kv_heads, group * count, head))? * (1.0 / (head as f64).sqrt()))?;
         let mut scores = query.matmul(&keys.t()?)?;
         if let Some(mask) = mask {
             let seen = position + count;
-            let grouped = scores.reshape((kv_heads, group, count, seen))?.broadcast_add(mask)?;
+            let grouped = scores
+                .reshape((kv_heads, group, count, seen))?
+                .broadcast_add(mask)?;
             scores = grouped.reshape((kv_heads, group * count, seen))?;
         }
         let mixed = candle_nn::ops::softmax_last_dim(&scores)?.matmul(&values)?;
-        let mixed = mixed.reshape((heads, count, head))?.transpose(0, 1)?.reshape((count, heads * head))?;
+        let mixed = mixed
+            .reshape((heads, count, head))?
+            .transpose(0, 1)?
+            .reshape((count, heads * head))?;
         self.output.forward(&mixed)
     }
 
     /// Stores the keys and values of positions `position..` and returns all so far.
-    fn remember(&mut self, key: &Tensor, value: &Tensor, position: usize) -> Candle<(Tensor, Tensor)> {
+    fn remember(
+        &mut self,
+        key: &Tensor,
+        value: &Tensor,
+        position: usize,
+    ) -> Candle<(Tensor, Tensor)> {
         let (kv_heads, count, head) = key.dims3()?;
         let needed = position + count;
         let capacity = match &self.store {
@@ -371,7 +454,9 @@ impl Layer {
             }
             self.store = Some(fresh);
         }
-        let Some((keys, values)) = &self.store else { candle_core::bail!("no key store") };
+        let Some((keys, values)) = &self.store else {
+            candle_core::bail!("no key store")
+        };
         keys.slice_set(key, 1, position)?;
         values.slice_set(value, 1, position)?;
         Ok((keys.narrow(1, 0, needed)?, values.narrow(1, 0, needed)?))
@@ -382,7 +467,15 @@ impl Layer {
 fn causal_mask(count: usize, position: usize) -> Candle<Tensor> {
     let seen = position + count;
     let mask: Vec<f32> = (0..count)
-        .flat_map(|row| (0..seen).map(move |column| if column > position + row { f32::NEG_INFINITY } else { 0.0 }))
+        .flat_map(|row| {
+            (0..seen).map(move |column| {
+                if column > position + row {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
+        })
         .collect();
     let mask = Tensor::from_vec(mask, (count, seen), &Device::Cpu)?;
     debug_assert_eq!(mask.dim(D::Minus1)?, seen);

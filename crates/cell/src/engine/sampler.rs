@@ -28,36 +28,66 @@ impl Sampler {
     /// [`CellError::Failed`] for numbers outside their range or a bias on a token the model does not have.
     pub fn new(settings: &Sampling, vocabulary: usize) -> Result<Self, CellError> {
         let invalid = |detail: &str| {
-            CellError::failed(FailureKind::InvalidRequest, format!("{detail}; nothing was generated"))
+            CellError::failed(
+                FailureKind::InvalidRequest,
+                format!("{detail}; nothing was generated"),
+            )
         };
         let ranges = [
-            (settings.temperature, 0.0..=2.0, "temperature is not between 0 and 2"),
+            (
+                settings.temperature,
+                0.0..=2.0,
+                "temperature is not between 0 and 2",
+            ),
             (settings.top_p, 0.0..=1.0, "top_p is not between 0 and 1"),
-            (settings.frequency_penalty, -2.0..=2.0, "frequency_penalty is not between -2 and 2"),
-            (settings.presence_penalty, -2.0..=2.0, "presence_penalty is not between -2 and 2"),
+            (
+                settings.frequency_penalty,
+                -2.0..=2.0,
+                "frequency_penalty is not between -2 and 2",
+            ),
+            (
+                settings.presence_penalty,
+                -2.0..=2.0,
+                "presence_penalty is not between -2 and 2",
+            ),
         ];
         for (value, range, detail) in ranges {
             if !range.contains(&value) {
                 return Err(invalid(detail));
             }
         }
-        if settings.logit_bias.values().any(|bias| !(-100.0..=100.0).contains(bias)) {
+        if settings
+            .logit_bias
+            .values()
+            .any(|bias| !(-100.0..=100.0).contains(bias))
+        {
             return Err(invalid("a logit_bias is not between -100 and 100"));
         }
-        if settings.logit_bias.keys().any(|id| *id as usize >= vocabulary) {
-            return Err(invalid("a logit_bias names a token the model does not have"));
+        if settings
+            .logit_bias
+            .keys()
+            .any(|id| *id as usize >= vocabulary)
+        {
+            return Err(invalid(
+                "a logit_bias names a token the model does not have",
+            ));
         }
         let seed = match settings.seed {
             Some(seed) => seed,
-            None => getrandom::u64()
-                .map_err(|_| CellError::failed(FailureKind::Internal, "no randomness from the system"))?,
+            None => getrandom::u64().map_err(|_| {
+                CellError::failed(FailureKind::Internal, "no randomness from the system")
+            })?,
         };
         Ok(Self {
             temperature: settings.temperature,
             top_p: settings.top_p,
             frequency_penalty: settings.frequency_penalty,
             presence_penalty: settings.presence_penalty,
-            bias: settings.logit_bias.iter().map(|(id, bias)| (*id, *bias)).collect(),
+            bias: settings
+                .logit_bias
+                .iter()
+                .map(|(id, bias)| (*id, *bias))
+                .collect(),
             counts: HashMap::new(),
             random: SplitMix(seed),
         })
@@ -78,9 +108,14 @@ impl Sampler {
                 *logit -= self.presence_penalty + self.frequency_penalty * *count as f32;
             }
         }
-        let (best, top) = greatest(logits)
-            .ok_or_else(|| CellError::failed(FailureKind::Internal, "the model produced no finite logit"))?;
-        let chosen = if self.temperature == 0.0 { best } else { self.draw(logits, best, top) };
+        let (best, top) = greatest(logits).ok_or_else(|| {
+            CellError::failed(FailureKind::Internal, "the model produced no finite logit")
+        })?;
+        let chosen = if self.temperature == 0.0 {
+            best
+        } else {
+            self.draw(logits, best, top)
+        };
         *self.counts.entry(chosen).or_default() += 1;
         Ok(chosen)
     }
@@ -94,7 +129,11 @@ impl Sampler {
             .filter(|(_, weight)| *weight > 0.0)
             .collect();
         let total: f64 = weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        let kept = if self.top_p < 1.0 { nucleus(weights, total * f64::from(self.top_p)) } else { weights };
+        let kept = if self.top_p < 1.0 {
+            nucleus(weights, total * f64::from(self.top_p))
+        } else {
+            weights
+        };
         let kept_total: f64 = kept.iter().map(|(_, weight)| f64::from(*weight)).sum();
         let mut left = self.random.unit() * kept_total;
         for (id, weight) in &kept {
@@ -109,7 +148,9 @@ impl Sampler {
 
 /// The first greatest finite logit. Ties go to the smaller id, so that greedy answers are reproducible.
 fn greatest(logits: &[f32]) -> Option<(u32, f32)> {
-    let finite = (0u32..).zip(logits.iter().copied()).filter(|(_, logit)| logit.is_finite());
+    let finite = (0u32..)
+        .zip(logits.iter().copied())
+        .filter(|(_, logit)| logit.is_finite());
     finite.reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
@@ -144,7 +185,10 @@ fn nucleus(mut weights: Vec<(u32, f32)>, wanted: f64) -> Vec<(u32, f32)> {
 #[must_use]
 pub fn log_probabilities(logits: &[f32], chosen: u32, count: usize) -> (f32, Vec<(u32, f32)>) {
     let top = greatest(logits).map_or(0.0, |(_, logit)| logit);
-    let sum: f64 = logits.iter().map(|logit| f64::from((logit - top).exp())).sum();
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from((logit - top).exp()))
+        .sum();
     let log_sum = top + sum.ln() as f32;
     let of = |logit: f32| (logit - log_sum).max(FLOOR);
     let mut ranked: Vec<(u32, f32)> = (0u32..).zip(logits.iter().copied()).collect();
@@ -155,7 +199,13 @@ pub fn log_probabilities(logits: &[f32], chosen: u32, count: usize) -> (f32, Vec
     }
     ranked.sort_unstable_by(order);
     let chosen = logits.get(chosen as usize).copied().map_or(FLOOR, of);
-    (chosen, ranked.into_iter().map(|(id, logit)| (id, of(logit))).collect())
+    (
+        chosen,
+        ranked
+            .into_iter()
+            .map(|(id, logit)| (id, of(logit)))
+            .collect(),
+    )
 }
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): small, and the same on every machine.

@@ -46,7 +46,8 @@ impl ChatTemplate {
     /// [`CellError::Model`] if it is not a template this engine can run.
     pub fn parse(source: &str) -> Result<Self, CellError> {
         let refuse = || {
-            let detail = "its chat template cannot be parsed; nothing was loaded; use another model";
+            let detail =
+                "its chat template cannot be parsed; nothing was loaded; use another model";
             CellError::Model(detail.into())
         };
         if source.len() > MAX_SOURCE {
@@ -57,15 +58,22 @@ impl ChatTemplate {
         environment.set_recursion_limit(RECURSION);
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", |_: String| -> Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, "raised by the template"))
+            Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "raised by the template",
+            ))
         });
-        environment.add_template_owned("chat", source.to_owned()).map_err(|_| refuse())?;
+        environment
+            .add_template_owned("chat", source.to_owned())
+            .map_err(|_| refuse())?;
         let template = environment.get_template("chat").map_err(|_| refuse())?;
         // the parser of answers knows one way of calling tools, so the template must teach that way
-        let tools = template.undeclared_variables(false).contains("tools") && source.contains(super::tools::OPEN);
+        let tools = template.undeclared_variables(false).contains("tools")
+            && source.contains(super::tools::OPEN);
         Ok(Self { environment, tools })
     }
 
@@ -80,7 +88,12 @@ impl ChatTemplate {
     /// # Errors
     /// [`CellError::Failed`]: tools for a template that does not know them, a message that is not one, or a
     /// conversation the template refuses.
-    pub fn render(&self, messages: &[Value], tools: &[Value], vocabulary: &Vocabulary) -> Result<Rendered, CellError> {
+    pub fn render(
+        &self,
+        messages: &[Value],
+        tools: &[Value],
+        vocabulary: &Vocabulary,
+    ) -> Result<Rendered, CellError> {
         if !tools.is_empty() && !self.tools {
             let message = "this model's chat template does not know tools; nothing was generated; send no tools";
             return Err(CellError::failed(FailureKind::ToolsUnsupported, message));
@@ -89,8 +102,10 @@ impl ChatTemplate {
             .find(|c| !messages.iter().chain(tools).any(|value| occurs(value, *c)))
             .ok_or_else(|| invalid("the messages use every noncharacter from U+FDD0 to U+FDEF"))?;
         let guarded = Guarded { guard, vocabulary };
-        let messages: Vec<Value> =
-            messages.iter().map(|message| guarded.message(message)).collect::<Result<_, _>>()?;
+        let messages: Vec<Value> = messages
+            .iter()
+            .map(|message| guarded.message(message))
+            .collect::<Result<_, _>>()?;
         let tools: Option<Vec<Value>> =
             (!tools.is_empty()).then(|| tools.iter().map(|tool| guarded.value(tool)).collect());
         let (bos, eos) = vocabulary.bos_eos();
@@ -101,19 +116,29 @@ impl ChatTemplate {
             bos_token => bos,
             eos_token => eos,
         };
-        let template = self.environment.get_template("chat").map_err(|_| invalid("the chat template is gone"))?;
+        let template = self
+            .environment
+            .get_template("chat")
+            .map_err(|_| invalid("the chat template is gone"))?;
         let mut text = Bounded(Vec::new());
-        template.render_captured_to(context, &mut text).map_err(|error| {
-            // the error's own text may quote a message
-            invalid(&format!("the model's chat template refuses this conversation ({})", error.kind()))
-        })?;
-        let text = String::from_utf8(text.0).map_err(|_| invalid("the chat template wrote broken text"))?;
+        template
+            .render_captured_to(context, &mut text)
+            .map_err(|error| {
+                // the error's own text may quote a message
+                invalid(&format!(
+                    "the model's chat template refuses this conversation ({})",
+                    error.kind()
+                ))
+            })?;
+        let text = String::from_utf8(text.0)
+            .map_err(|_| invalid("the chat template wrote broken text"))?;
         Ok(Rendered { text, guard })
     }
 }
 
 fn invalid(detail: &str) -> CellError {
-    let message = format!("{detail}; nothing was generated; check the order and roles of the messages");
+    let message =
+        format!("{detail}; nothing was generated; check the order and roles of the messages");
     CellError::failed(FailureKind::InvalidRequest, message)
 }
 
@@ -121,7 +146,9 @@ fn occurs(value: &Value, c: char) -> bool {
     match value {
         Value::String(text) => text.contains(c),
         Value::Array(items) => items.iter().any(|item| occurs(item, c)),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains(c) || occurs(value, c)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.contains(c) || occurs(value, c)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -148,16 +175,21 @@ impl Guarded<'_> {
         match value {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
-            Value::Object(fields) => {
-                Value::Object(fields.iter().map(|(key, value)| (self.text(key), self.value(value))).collect())
-            }
+            Value::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(key, value)| (self.text(key), self.value(value)))
+                    .collect(),
+            ),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
 
     /// One OpenAI message in the shape templates expect: a known role, text content, arguments as objects.
     fn message(&self, message: &Value) -> Result<Value, CellError> {
-        let fields = message.as_object().ok_or_else(|| invalid("a message is not an object"))?;
+        let fields = message
+            .as_object()
+            .ok_or_else(|| invalid("a message is not an object"))?;
         let role = match fields.get("role").and_then(Value::as_str) {
             Some("system" | "developer") => "system",
             Some("user") => "user",
@@ -167,7 +199,10 @@ impl Guarded<'_> {
         };
         let mut out = Map::new();
         out.insert("role".into(), role.into());
-        out.insert("content".into(), self.text(&content(fields.get("content"))?).into());
+        out.insert(
+            "content".into(),
+            self.text(&content(fields.get("content"))?).into(),
+        );
         for key in ["name", "tool_call_id"] {
             if let Some(text) = fields.get(key).and_then(Value::as_str) {
                 out.insert(key.into(), self.text(text).into());
@@ -176,7 +211,10 @@ impl Guarded<'_> {
         if let Some(calls) = fields.get("tool_calls").and_then(Value::as_array)
             && !calls.is_empty()
         {
-            out.insert("tool_calls".into(), calls.iter().map(|call| self.call(call)).collect());
+            out.insert(
+                "tool_calls".into(),
+                calls.iter().map(|call| self.call(call)).collect(),
+            );
         }
         Ok(Value::Object(out))
     }
@@ -204,7 +242,10 @@ fn content(content: Option<&Value>) -> Result<String, CellError> {
                 let kind = part.get("type").and_then(Value::as_str);
                 match (kind, part.get("text").and_then(Value::as_str)) {
                     (Some("text") | None, Some(text)) => Ok(text),
-                    (Some("refusal"), _) => Ok(part.get("refusal").and_then(Value::as_str).unwrap_or_default()),
+                    (Some("refusal"), _) => Ok(part
+                        .get("refusal")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()),
                     _ => Err(invalid("a message has content that is not text")),
                 }
             })
@@ -217,16 +258,25 @@ fn content(content: Option<&Value>) -> Result<String, CellError> {
 fn to_json(value: &Jinja, options: Kwargs) -> Result<Jinja, Error> {
     let indent: Option<usize> = options.get("indent")?;
     // others (ensure_ascii, sort_keys) change nothing that matters here
-    let _ = (options.get::<Option<bool>>("ensure_ascii")?, options.get::<Option<bool>>("sort_keys")?);
+    let _ = (
+        options.get::<Option<bool>>("ensure_ascii")?,
+        options.get::<Option<bool>>("sort_keys")?,
+    );
     options.assert_all_used()?;
     let mut out = Vec::new();
     let written = match indent {
         Some(width) => {
             let spaces = vec![b' '; width.min(16)];
             let format = serde_json::ser::PrettyFormatter::with_indent(&spaces);
-            serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut out, format))
+            serde::Serialize::serialize(
+                value,
+                &mut serde_json::Serializer::with_formatter(&mut out, format),
+            )
         }
-        None => serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut out, Spaced)),
+        None => serde::Serialize::serialize(
+            value,
+            &mut serde_json::Serializer::with_formatter(&mut out, Spaced),
+        ),
     };
     written.map_err(|_| Error::new(ErrorKind::BadSerialization, "not JSON"))?;
     String::from_utf8(out)
@@ -238,15 +288,26 @@ fn to_json(value: &Jinja, options: Kwargs) -> Result<Jinja, Error> {
 struct Spaced;
 
 impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
         if first { Ok(()) } else { out.write_all(b", ") }
     }
 
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
         if first { Ok(()) } else { out.write_all(b", ") }
     }
 
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+    fn begin_object_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+    ) -> std::io::Result<()> {
         out.write_all(b": ")
     }
 }

@@ -14,7 +14,13 @@ impl TextStream {
     /// An empty answer that ends at any of `stops` (none of them empty).
     #[must_use]
     pub fn new(stops: Vec<String>) -> Self {
-        Self { stops, partial: Vec::new(), held: String::new(), shown: 0, stopped: false }
+        Self {
+            stops,
+            partial: Vec::new(),
+            held: String::new(),
+            shown: 0,
+            stopped: false,
+        }
     }
 
     /// Takes the bytes of one token and returns the text that became certain.
@@ -32,13 +38,22 @@ impl TextStream {
             from -= 1;
         }
         let recent = self.held.get(from..).unwrap_or_default();
-        let found = self.stops.iter().filter_map(|stop| recent.find(stop.as_str())).min();
+        let found = self
+            .stops
+            .iter()
+            .filter_map(|stop| recent.find(stop.as_str()))
+            .min();
         if let Some(at) = found {
             self.stopped = true;
             self.held.truncate(from + at);
             return self.show(self.held.len());
         }
-        let tail = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
+        let tail = self
+            .stops
+            .iter()
+            .map(|stop| overlap(&self.held, stop))
+            .max()
+            .unwrap_or(0);
         self.show(self.held.len() - tail)
     }
 
@@ -89,7 +104,9 @@ impl TextStream {
                 Err(error) => {
                     let whole: Vec<u8> = self.partial.drain(..error.valid_up_to()).collect();
                     self.held.push_str(&String::from_utf8_lossy(&whole));
-                    let Some(broken) = error.error_len() else { return };
+                    let Some(broken) = error.error_len() else {
+                        return;
+                    };
                     self.partial.drain(..broken);
                     self.held.push(char::REPLACEMENT_CHARACTER);
                 }
@@ -118,7 +135,11 @@ mod tests {
             let mut stream = TextStream::new(stops.iter().map(|&s| s.to_owned()).collect());
             let mut shown: String = bytes.chunks(size).map(|piece| stream.push(piece)).collect();
             shown.push_str(&stream.finish());
-            assert_eq!((shown.as_str(), stream.stopped()), (expected, stopped), "{stops:?} in pieces of {size}");
+            assert_eq!(
+                (shown.as_str(), stream.stopped()),
+                (expected, stopped),
+                "{stops:?} in pieces of {size}"
+            );
             assert_eq!(stream.shown(), expected.len());
         }
     }

@@ -50,7 +50,10 @@ impl ToolParser {
                     return parsed;
                 };
                 let body: String = self.held.drain(..end + CLOSE.len()).collect();
-                let call = body.strip_prefix(OPEN).and_then(|body| body.strip_suffix(CLOSE)).and_then(parse);
+                let call = body
+                    .strip_prefix(OPEN)
+                    .and_then(|body| body.strip_suffix(CLOSE))
+                    .and_then(parse);
                 self.inside = false;
                 match call {
                     Some(call) => {
@@ -122,11 +125,18 @@ fn parse(body: &str) -> Option<ToolCall> {
     let name = call.get("name")?.as_str()?;
     let arguments = match call.get("arguments").or_else(|| call.get("parameters")) {
         Some(arguments @ Value::Object(_)) => arguments.to_string(),
-        Some(Value::String(text)) if serde_json::from_str::<Value>(text).is_ok_and(|v| v.is_object()) => text.clone(),
+        Some(Value::String(text))
+            if serde_json::from_str::<Value>(text).is_ok_and(|v| v.is_object()) =>
+        {
+            text.clone()
+        }
         None => "{}".to_owned(),
         Some(_) => return None,
     };
-    Some(ToolCall { name: name.to_owned(), arguments })
+    Some(ToolCall {
+        name: name.to_owned(),
+        arguments,
+    })
 }
 
 #[cfg(test)]
@@ -139,7 +149,9 @@ mod tests {
             let mut parser = ToolParser::default();
             let mut whole = Parsed::default();
             let chars: Vec<char> = answer.chars().collect();
-            let pieces = chars.chunks(size).map(|piece| piece.iter().collect::<String>());
+            let pieces = chars
+                .chunks(size)
+                .map(|piece| piece.iter().collect::<String>());
             for parsed in pieces.map(|piece| parser.push(&piece)).collect::<Vec<_>>() {
                 whole.text.push_str(&parsed.text);
                 whole.calls.extend(parsed.calls);
@@ -147,8 +159,16 @@ mod tests {
             let last = parser.finish();
             whole.text.push_str(&last.text);
             whole.calls.extend(last.calls);
-            let found: Vec<_> = whole.calls.iter().map(|c| (c.name.as_str(), c.arguments.as_str())).collect();
-            assert_eq!((whole.text.as_str(), found.as_slice()), (text, calls), "{answer:?} in pieces of {size}");
+            let found: Vec<_> = whole
+                .calls
+                .iter()
+                .map(|c| (c.name.as_str(), c.arguments.as_str()))
+                .collect();
+            assert_eq!(
+                (whole.text.as_str(), found.as_slice()),
+                (text, calls),
+                "{answer:?} in pieces of {size}"
+            );
             assert_eq!(parser.called(), !calls.is_empty());
         }
     }
@@ -160,14 +180,34 @@ mod tests {
 </tool_call>"#;
         let expected = ("weather", r#"{"city":"Oslo"}"#);
         check(weather, "", &[expected]);
-        check(&format!("Let me see.\n{weather}\n{weather}"), "Let me see.", &[expected, expected]);
+        check(
+            &format!("Let me see.\n{weather}\n{weather}"),
+            "Let me see.",
+            &[expected, expected],
+        );
         check(&format!("{weather} and so on"), " and so on", &[expected]);
         check("no call < here <tool", "no call < here <tool", &[]);
         check("ends with space \n", "ends with space \n", &[]);
-        check("<tool_call>not json</tool_call>!", "<tool_call>not json</tool_call>!", &[]);
-        check("<tool_call>{\"name\": 3}</tool_call>", "<tool_call>{\"name\": 3}</tool_call>", &[]);
+        check(
+            "<tool_call>not json</tool_call>!",
+            "<tool_call>not json</tool_call>!",
+            &[],
+        );
+        check(
+            "<tool_call>{\"name\": 3}</tool_call>",
+            "<tool_call>{\"name\": 3}</tool_call>",
+            &[],
+        );
         check("<tool_call>{\"name\": \"now\"}", "", &[("now", "{}")]);
-        check("<tool_call>{\"name\": \"no", "<tool_call>{\"name\": \"no", &[]);
-        check(r#"<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>"#, "", &[("f", r#"{"a":1}"#)]);
+        check(
+            "<tool_call>{\"name\": \"no",
+            "<tool_call>{\"name\": \"no",
+            &[],
+        );
+        check(
+            r#"<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>"#,
+            "",
+            &[("f", r#"{"a":1}"#)],
+        );
     }
 }

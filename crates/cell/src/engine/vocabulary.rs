@@ -58,16 +58,25 @@ impl Vocabulary {
     /// # Errors
     /// [`CellError::Model`] for a tokenizer that is not byte-level BPE or splits text in a way not known here.
     pub fn read(gguf: &Gguf) -> Result<Self, CellError> {
-        let refuse = |detail: &str| CellError::Model(format!("{detail}; nothing was loaded; use another model"));
+        let refuse = |detail: &str| {
+            CellError::Model(format!("{detail}; nothing was loaded; use another model"))
+        };
         if gguf.text("tokenizer.ggml.model") != Some("gpt2") {
             return Err(refuse("its tokenizer is not byte-level BPE (gpt2)"));
         }
-        let tokens = texts(gguf, "tokenizer.ggml.tokens").ok_or_else(|| refuse("its vocabulary is missing"))?;
-        let merges = texts(gguf, "tokenizer.ggml.merges").ok_or_else(|| refuse("its merges are missing"))?;
-        let kinds = kinds(gguf, tokens.len()).ok_or_else(|| refuse("its token types do not fit its tokens"))?;
+        let tokens = texts(gguf, "tokenizer.ggml.tokens")
+            .ok_or_else(|| refuse("its vocabulary is missing"))?;
+        let merges =
+            texts(gguf, "tokenizer.ggml.merges").ok_or_else(|| refuse("its merges are missing"))?;
+        let kinds = kinds(gguf, tokens.len())
+            .ok_or_else(|| refuse("its token types do not fit its tokens"))?;
         let merges = merges
             .iter()
-            .map(|merge| merge.split_once(' ').map(|(left, right)| (left.to_owned(), right.to_owned())))
+            .map(|merge| {
+                merge
+                    .split_once(' ')
+                    .map(|(left, right)| (left.to_owned(), right.to_owned()))
+            })
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| refuse("one of its merges is not a pair"))?;
         let split = TextSplit::of(gguf.text("tokenizer.ggml.pre").unwrap_or("default"))
@@ -92,7 +101,9 @@ impl Vocabulary {
             .filter(|(text, kind)| **kind == USER_DEFINED && is_blank(text))
             .map(|(text, _)| AddedToken::from(text.as_str(), false).normalized(false))
             .collect();
-        plain.add_tokens(spaces).map_err(|_| refuse("its added tokens cannot be built"))?;
+        plain
+            .add_tokens(spaces)
+            .map_err(|_| refuse("its added tokens cannot be built"))?;
 
         let mut vocabulary = Self {
             plain,
@@ -129,7 +140,10 @@ impl Vocabulary {
             self.longest = self.longest.max(bytes.len()).max(text.len());
             self.bytes.push(bytes.into());
             if let (true, Some(first)) = (special, text.chars().next()) {
-                self.specials.entry(first).or_default().push((text.clone(), id));
+                self.specials
+                    .entry(first)
+                    .or_default()
+                    .push((text.clone(), id));
             }
             if special && ENDS.contains(&text.as_str()) {
                 self.ends.insert(id);
@@ -143,10 +157,17 @@ impl Vocabulary {
     fn read_ends(&mut self, gguf: &Gguf, tokens: &[String]) {
         let id = |key: &str| gguf.number(key).and_then(|id| u32::try_from(id).ok());
         let text = |id: u32| tokens.get(id as usize).cloned();
-        for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] {
-            self.ends.extend(id(key).filter(|id| (*id as usize) < tokens.len()));
+        for key in [
+            "tokenizer.ggml.eos_token_id",
+            "tokenizer.ggml.eot_token_id",
+            "tokenizer.ggml.eom_token_id",
+        ] {
+            self.ends
+                .extend(id(key).filter(|id| (*id as usize) < tokens.len()));
         }
-        self.eos_text = id("tokenizer.ggml.eos_token_id").and_then(text).unwrap_or_default();
+        self.eos_text = id("tokenizer.ggml.eos_token_id")
+            .and_then(text)
+            .unwrap_or_default();
         let bos = id("tokenizer.ggml.bos_token_id").filter(|id| (*id as usize) < tokens.len());
         self.bos_text = bos.and_then(text).unwrap_or_default();
         self.bos = bos.filter(|_| gguf.flag("tokenizer.ggml.add_bos_token").unwrap_or(false));
@@ -160,11 +181,20 @@ impl Vocabulary {
         let mut ids = Vec::new();
         let (mut plain_from, mut at) = (0, 0);
         while let Some(rest) = text.get(at..) {
-            let Some(first) = rest.chars().next() else { break };
-            let found = self.specials.get(&first).and_then(|group| group.iter().find(|(s, _)| rest.starts_with(s)));
+            let Some(first) = rest.chars().next() else {
+                break;
+            };
+            let found = self
+                .specials
+                .get(&first)
+                .and_then(|group| group.iter().find(|(s, _)| rest.starts_with(s)));
             match found {
                 Some((special, id)) => {
-                    self.encode_plain(text.get(plain_from..at).unwrap_or_default(), guard, &mut ids)?;
+                    self.encode_plain(
+                        text.get(plain_from..at).unwrap_or_default(),
+                        guard,
+                        &mut ids,
+                    )?;
                     ids.push(*id);
                     at += special.len();
                     plain_from = at;
@@ -195,7 +225,12 @@ impl Vocabulary {
         ids
     }
 
-    fn encode_plain(&self, text: &str, guard: Option<char>, ids: &mut Vec<u32>) -> Result<(), CellError> {
+    fn encode_plain(
+        &self,
+        text: &str,
+        guard: Option<char>,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), CellError> {
         if text.is_empty() {
             return Ok(());
         }
@@ -203,8 +238,12 @@ impl Vocabulary {
             Some(guard) => self.plain.encode_fast(text.replace(guard, ""), false),
             None => self.plain.encode_fast(text, false),
         };
-        let encoded = encoded
-            .map_err(|_| CellError::failed(FailureKind::Internal, "the text could not be cut into tokens"))?;
+        let encoded = encoded.map_err(|_| {
+            CellError::failed(
+                FailureKind::Internal,
+                "the text could not be cut into tokens",
+            )
+        })?;
         ids.extend_from_slice(encoded.get_ids());
         Ok(())
     }
@@ -253,15 +292,21 @@ impl Vocabulary {
 }
 
 fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || c == '\u{120}' || c == '\u{10a}' || c == '\u{109}')
+    text.chars()
+        .all(|c| c.is_whitespace() || c == '\u{120}' || c == '\u{10a}' || c == '\u{109}')
 }
 
 fn texts(gguf: &Gguf, key: &str) -> Option<Vec<String>> {
-    gguf.list(key)?.iter().map(|value| value.to_string().ok().cloned()).collect()
+    gguf.list(key)?
+        .iter()
+        .map(|value| value.to_string().ok().cloned())
+        .collect()
 }
 
 fn kinds(gguf: &Gguf, count: usize) -> Option<Vec<u64>> {
-    let Some(list) = gguf.list("tokenizer.ggml.token_type") else { return Some(vec![1; count]) };
+    let Some(list) = gguf.list("tokenizer.ggml.token_type") else {
+        return Some(vec![1; count]);
+    };
     let kinds: Vec<u64> = list
         .iter()
         .map(|value| match value {
@@ -289,7 +334,9 @@ impl TextSplit {
         let bytes = |words: bool| PreTokenizerWrapper::from(ByteLevel::new(false, false, words));
         let regex = |pattern: &str| {
             let pattern = SplitPattern::Regex(pattern.to_owned());
-            Split::new(pattern, SplitDelimiterBehavior::Isolated, false).ok().map(PreTokenizerWrapper::from)
+            Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
+                .ok()
+                .map(PreTokenizerWrapper::from)
         };
         let words = |digits: &str| {
             regex(&format!(
@@ -305,11 +352,17 @@ impl TextSplit {
                 steps.push(bytes(false));
                 (steps, false, false)
             }
-            "llama-bpe" | "llama3" | "llama-v3" => (vec![words(r"\p{N}{1,3}")?, bytes(false)], true, false),
+            "llama-bpe" | "llama3" | "llama-v3" => {
+                (vec![words(r"\p{N}{1,3}")?, bytes(false)], true, false)
+            }
             "qwen2" | "deepseek-r1-qwen" => (vec![words(r"\p{N}")?, bytes(false)], false, true),
             _ => return None,
         };
-        Some(Self { steps: Sequence::new(steps).into(), whole_words, compose })
+        Some(Self {
+            steps: Sequence::new(steps).into(),
+            whole_words,
+            compose,
+        })
     }
 }
 

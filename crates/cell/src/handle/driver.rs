@@ -26,7 +26,12 @@ const MAX_ANSWER: usize = 256 << 20;
 #[derive(Debug)]
 pub(super) enum Order {
     /// Send a question and remember who waits for the answer.
-    Ask { id: u64, message: ToCell, waiter: Waiter, slot: OwnedSemaphorePermit },
+    Ask {
+        id: u64,
+        message: ToCell,
+        waiter: Waiter,
+        slot: OwnedSemaphorePermit,
+    },
     /// Stop a generation; `abandon` if nobody listens any more.
     Cancel { id: u64, abandon: bool },
 }
@@ -68,7 +73,14 @@ impl Driver {
         alive: Arc<AtomicBool>,
         loaded: oneshot::Sender<Result<Facts, CellError>>,
     ) -> Self {
-        Self { child, socket, alive, loaded: Some(loaded), pending: HashMap::new(), context: 0 }
+        Self {
+            child,
+            socket,
+            alive,
+            loaded: Some(loaded),
+            pending: HashMap::new(),
+            context: 0,
+        }
     }
 
     /// Runs until the cell is released, dies or misbehaves; then kills it and tells everyone who waits.
@@ -78,11 +90,23 @@ impl Driver {
         mut orders: mpsc::UnboundedReceiver<Order>,
         mut released: oneshot::Receiver<()>,
     ) {
-        let Self { mut child, socket, alive, loaded, pending, context } = self;
+        let Self {
+            mut child,
+            socket,
+            alive,
+            loaded,
+            pending,
+            context,
+        } = self;
         let (reader, writer) = socket.into_split();
         let (frames, frame_queue) = mpsc::unbounded_channel();
         let writing = tokio::spawn(write_all(writer, frame_queue));
-        let mut desk = Desk { frames, loaded, pending, context };
+        let mut desk = Desk {
+            frames,
+            loaded,
+            pending,
+            context,
+        };
         let reason = match desk.send(&ToCell::Load(load)) {
             Ok(()) => desk.serve(reader, &mut orders, &mut released).await,
             Err(error) => error,
@@ -150,7 +174,11 @@ impl Desk {
         let mut frames = Frames::default();
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let deadline = self.pending.values().filter_map(|pending| pending.deadline).min();
+            let deadline = self
+                .pending
+                .values()
+                .filter_map(|pending| pending.deadline)
+                .min();
             let overdue = async {
                 match deadline {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -183,7 +211,12 @@ impl Desk {
 
     fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Ask { id, message, waiter, slot } => match self.send(&message) {
+            Order::Ask {
+                id,
+                message,
+                waiter,
+                slot,
+            } => match self.send(&message) {
                 Ok(()) => {
                     let pending = Pending {
                         waiter: Some(waiter),
@@ -199,7 +232,9 @@ impl Desk {
             },
             Order::Cancel { id, abandon } => {
                 if let Some(pending) = self.pending.get_mut(&id) {
-                    pending.deadline.get_or_insert_with(|| Instant::now() + CANCEL_GRACE);
+                    pending
+                        .deadline
+                        .get_or_insert_with(|| Instant::now() + CANCEL_GRACE);
                     if abandon {
                         pending.waiter = None;
                     }
@@ -226,7 +261,9 @@ impl Desk {
                 let _ = loaded.send(Ok(facts));
                 Ok(())
             }
-            FromCell::Failed(Failed { id: None, message, .. }) => {
+            FromCell::Failed(Failed {
+                id: None, message, ..
+            }) => {
                 let loaded = self.loaded.take().ok_or(CellError::Protocol)?;
                 let _ = loaded.send(Err(CellError::Model(strip(&message))));
                 Err(CellError::Died)
@@ -260,7 +297,11 @@ impl Desk {
                 self.pending.remove(&done.id);
                 Ok(())
             }
-            FromCell::Failed(Failed { id: Some(id), kind, message }) => {
+            FromCell::Failed(Failed {
+                id: Some(id),
+                kind,
+                message,
+            }) => {
                 let pending = self.pending.remove(&id).ok_or(CellError::Protocol)?;
                 let error = CellError::Failed { kind, message };
                 match pending.waiter {
@@ -318,16 +359,30 @@ impl Desk {
 
 /// Bytes a piece of an answer takes.
 fn weight(token: &Token) -> usize {
-    let calls: usize = token.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+    let calls: usize = token
+        .tool_calls
+        .iter()
+        .map(|call| call.name.len() + call.arguments.len())
+        .sum();
     let logprobs: usize = token
         .logprobs
         .iter()
-        .map(|entry| 8 + entry.chosen.bytes.len() + entry.top.iter().map(|rival| 8 + rival.bytes.len()).sum::<usize>())
+        .map(|entry| {
+            8 + entry.chosen.bytes.len()
+                + entry
+                    .top
+                    .iter()
+                    .map(|rival| 8 + rival.bytes.len())
+                    .sum::<usize>()
+        })
         .sum();
     token.text.len() + calls + logprobs
 }
 
 /// The detail of a refused model, without the words this side adds again.
 fn strip(message: &str) -> String {
-    message.strip_prefix("model cannot be served: ").unwrap_or(message).to_owned()
+    message
+        .strip_prefix("model cannot be served: ")
+        .unwrap_or(message)
+        .to_owned()
 }

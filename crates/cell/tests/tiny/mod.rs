@@ -63,27 +63,40 @@ impl Tiny {
     pub fn write_as(&self, path: &Path, change: impl FnOnce(&mut Vec<(String, Value)>)) {
         let mut metadata = self.metadata();
         change(&mut metadata);
-        let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        let metadata: Vec<(&str, &Value)> = metadata
+            .iter()
+            .map(|(key, value)| (key.as_str(), value))
+            .collect();
         let tensors = self.tensors();
-        let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let tensors: Vec<(&str, &QTensor)> = tensors
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+            .collect();
         gguf_file::write(&mut File::create(path).unwrap(), &metadata, &tensors).unwrap();
     }
 
     fn metadata(&self) -> Vec<(String, Value)> {
         let arch = self.architecture;
         let text = |s: &str| Value::String(s.to_owned());
-        let list = |items: Vec<String>| Value::Array(items.into_iter().map(Value::String).collect());
+        let list =
+            |items: Vec<String>| Value::Array(items.into_iter().map(Value::String).collect());
         let (tokens, kinds, merges) = vocabulary();
         let mut metadata = vec![
             ("general.architecture".to_owned(), text(arch)),
-            (format!("{arch}.block_count"), Value::U32(self.layers as u32)),
+            (
+                format!("{arch}.block_count"),
+                Value::U32(self.layers as u32),
+            ),
             (format!("{arch}.context_length"), Value::U32(self.context)),
             (format!("{arch}.embedding_length"), Value::U32(64)),
             (format!("{arch}.feed_forward_length"), Value::U32(96)),
             (format!("{arch}.attention.head_count"), Value::U32(4)),
             (format!("{arch}.attention.head_count_kv"), Value::U32(2)),
             (format!("{arch}.rope.dimension_count"), Value::U32(16)),
-            (format!("{arch}.attention.layer_norm_rms_epsilon"), Value::F32(1e-5)),
+            (
+                format!("{arch}.attention.layer_norm_rms_epsilon"),
+                Value::F32(1e-5),
+            ),
             ("tokenizer.ggml.model".to_owned(), text("gpt2")),
             ("tokenizer.ggml.pre".to_owned(), text(self.pre)),
             ("tokenizer.ggml.tokens".to_owned(), list(tokens)),
@@ -92,7 +105,10 @@ impl Tiny {
                 Value::Array(kinds.into_iter().map(Value::I32).collect()),
             ),
             ("tokenizer.ggml.merges".to_owned(), list(merges)),
-            ("tokenizer.ggml.bos_token_id".to_owned(), Value::U32(IM_START)),
+            (
+                "tokenizer.ggml.bos_token_id".to_owned(),
+                Value::U32(IM_START),
+            ),
             ("tokenizer.ggml.eos_token_id".to_owned(), Value::U32(IM_END)),
         ];
         if let Some(template) = self.template {
@@ -106,11 +122,17 @@ impl Tiny {
         let mut matrix = |name: &str, rows: usize, columns: usize| {
             let values: Vec<f32> = (0..rows * columns).map(|_| noise(&mut seed)).collect();
             let tensor = Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap();
-            (format!("{name}.weight"), QTensor::quantize(&tensor, self.weights).unwrap())
+            (
+                format!("{name}.weight"),
+                QTensor::quantize(&tensor, self.weights).unwrap(),
+            )
         };
         let ones = |name: &str| {
             let tensor = Tensor::from_vec(vec![1f32; 64], 64, &Device::Cpu).unwrap();
-            (format!("{name}.weight"), QTensor::quantize(&tensor, GgmlDType::F32).unwrap())
+            (
+                format!("{name}.weight"),
+                QTensor::quantize(&tensor, GgmlDType::F32).unwrap(),
+            )
         };
         let mut tensors = vec![matrix("token_embd", VOCABULARY, 64), ones("output_norm")];
         for layer in 0..self.layers {
@@ -141,8 +163,10 @@ fn vocabulary() -> (Vec<String>, Vec<i32>, Vec<String>) {
         true => char::from(byte).to_string(),
         false => odd.next().unwrap().to_string(),
     });
-    let mut tokens: Vec<String> =
-        ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].iter().map(ToString::to_string).collect();
+    let mut tokens: Vec<String> = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     tokens.push(r#"<tool_call>{"name":"now","arguments":{}}</tool_call>"#.to_owned());
     tokens.extend(bytes);
     let mut kinds = vec![1; tokens.len()];
@@ -150,20 +174,33 @@ fn vocabulary() -> (Vec<String>, Vec<i32>, Vec<String>) {
     let merges = ["h e", "l l", "he ll", "hell o", "Ġ w", "Ġw o"];
     tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
     kinds.resize(tokens.len(), 1);
-    (tokens, kinds, merges.iter().map(ToString::to_string).collect())
+    (
+        tokens,
+        kinds,
+        merges.iter().map(ToString::to_string).collect(),
+    )
 }
 
 fn noise(seed: &mut u64) -> f32 {
-    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
     (*seed >> 40) as f32 / (1u64 << 24) as f32 - 0.5
 }
 
 /// A conversation of one user message.
 pub fn user(text: &str) -> Prompt {
-    Prompt::Chat { messages: vec![json!({"role": "user", "content": text})], tools: Vec::new() }
+    Prompt::Chat {
+        messages: vec![json!({"role": "user", "content": text})],
+        tools: Vec::new(),
+    }
 }
 
 /// Greedy, with a limit.
 pub fn greedy(max_tokens: u32) -> Sampling {
-    Sampling { temperature: 0.0, max_tokens: Some(max_tokens), ..Sampling::default() }
+    Sampling {
+        temperature: 0.0,
+        max_tokens: Some(max_tokens),
+        ..Sampling::default()
+    }
 }

@@ -8,6 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Bytes that must be free for the deployment to be called ready.
+const ROOM: usize = 64 * 1024;
+
 /// ```text
 /// data_dir/
 ///   lock                  held by the process that has the deployment open
@@ -48,6 +51,15 @@ impl Folder {
             return Err(HouseError::NotInitialised);
         }
         Ok(folder)
+    }
+
+    /// Whether there is room for some writes. What a database file has already it can still use on a full disk, so only a
+    /// new file shows it.
+    pub(super) fn has_room(&self) -> bool {
+        let probe = self.path.join("room");
+        let made = fs::write(&probe, [0; ROOM]);
+        let removed = fs::remove_file(&probe);
+        made.and(removed).is_ok()
     }
 
     pub(super) fn deployment(&self) -> PathBuf {

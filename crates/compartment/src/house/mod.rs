@@ -224,7 +224,7 @@ impl House {
     pub async fn health(self: &Arc<Self>) -> Health {
         let this = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || Health {
-            store: this.directory.db.check().is_ok(),
+            store: this.directory.db.check().is_ok() && this.folder.has_room(),
             keys: this.keyring.check().is_ok(),
         });
         looked.await.unwrap_or(Health {
