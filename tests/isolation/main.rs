@@ -12,10 +12,13 @@
 mod harness;
 
 mod confusion;
+mod door;
 mod end_users;
 mod every_operation;
+mod framing;
 mod mix_up;
 mod operations;
+mod patience;
 mod privileges;
 mod upstream_view;
 mod world;

@@ -151,7 +151,7 @@ async fn what_happened_is_what_is_counted() {
     let chats = "route=\"/v1/chat/completions\"";
     for (line, expected) in [
         (format!("cofferdam_calls_total{{{chats},outcome=\"completed\",status=\"2xx\"}}"), 3.0),
-        (format!("cofferdam_calls_total{{{chats},outcome=\"upstream_failed\",status=\"5xx\"}}"), 1.0),
+        (format!("cofferdam_calls_total{{{chats},outcome=\"upstream_refused\",status=\"5xx\"}}"), 1.0),
         (format!("cofferdam_call_duration_seconds_count{{{chats}}}"), 4.0),
         ("cofferdam_refusals_total{code=\"invalid_api_key\"}".to_owned(), 1.0),
         ("cofferdam_refusals_total{code=\"insufficient_scope\"}".to_owned(), 1.0),
