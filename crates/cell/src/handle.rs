@@ -18,10 +18,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
+use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use wire::cell::{CountTokens, Done, Facts, Generate, Load, Prompt, Sampling, ToCell, Token};
+use wire::cell::{
+    CountTokens, Done, Facts, FailureKind, Generate, Load, Prompt, Sampling, ToCell, Token, encode,
+};
 
 use crate::CellError;
 use driver::{Driver, Order, Waiter};
@@ -58,6 +61,8 @@ pub struct Cell {
     _leash: oneshot::Sender<()>,
 }
 
+/// Levels of nesting in a message or tool: serde_json reads 128, of which the frame takes a few.
+const MAX_DEPTH: usize = 100;
 /// Counts that may wait at a time.
 const MAX_COUNTS: usize = 32;
 
@@ -146,14 +151,15 @@ impl Cell {
             .map_err(|_| self.busy())?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (events, receiver) = mpsc::unbounded_channel();
-        let message = ToCell::Generate(Box::new(Generate {
+        check_numbers(&sampling)?;
+        let frame = frame(&ToCell::Generate(Box::new(Generate {
             id,
             prompt,
             sampling,
-        }));
+        })))?;
         self.order(Order::Ask {
             id,
-            message,
+            frame,
             waiter: Waiter::Generation(events),
             slot,
         })?;
@@ -176,10 +182,10 @@ impl Cell {
             .map_err(|_| self.busy())?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, receiver) = oneshot::channel();
-        let message = ToCell::CountTokens(CountTokens { id, prompt });
+        let frame = frame(&ToCell::CountTokens(CountTokens { id, prompt }))?;
         self.order(Order::Ask {
             id,
-            message,
+            frame,
             waiter: Waiter::Count(answer),
             slot,
         })?;
@@ -197,6 +203,62 @@ impl Cell {
             CellError::Died
         }
     }
+}
+
+/// A question as bytes, sure to be understood by the child: what it could not read would cost the cell its life.
+fn frame(question: &ToCell) -> Result<Vec<u8>, CellError> {
+    let prompt = match question {
+        ToCell::Generate(generate) => &generate.prompt,
+        ToCell::CountTokens(count) => &count.prompt,
+        ToCell::Load(_) | ToCell::Cancel { .. } => &Prompt::Raw(String::new()),
+    };
+    if let Prompt::Chat { messages, tools } = prompt
+        && messages
+            .iter()
+            .chain(tools)
+            .any(|value| deeper_than(value, MAX_DEPTH))
+    {
+        return Err(invalid("a message or tool is nested too deep"));
+    }
+    encode(question).map_err(|_| invalid("the request is too large for a cell"))
+}
+
+/// JSON knows no infinities: a float beyond its range would arrive as nothing.
+fn check_numbers(sampling: &Sampling) -> Result<(), CellError> {
+    let Sampling {
+        temperature,
+        top_p,
+        frequency_penalty,
+        presence_penalty,
+        logit_bias,
+        ..
+    } = sampling;
+    let mut numbers = [temperature, top_p, frequency_penalty, presence_penalty]
+        .into_iter()
+        .chain(logit_bias.values());
+    if numbers.all(|number| number.is_finite()) {
+        Ok(())
+    } else {
+        Err(invalid("a sampling setting is not a finite number"))
+    }
+}
+
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    let Some(levels) = levels.checked_sub(1) else {
+        return true;
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|item| deeper_than(item, levels)),
+        Value::Object(fields) => fields.values().any(|field| deeper_than(field, levels)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn invalid(detail: &str) -> CellError {
+    CellError::failed(
+        FailureKind::InvalidRequest,
+        format!("{detail}; nothing was generated; send less"),
+    )
 }
 
 /// Something that happened in a generation.

@@ -3,25 +3,25 @@
 //! Three threads: this one reads frames (so a cancel is seen at once), one generates, one counts. The end of the input
 //! ends the process, whatever it is doing.
 
-use std::collections::HashMap;
+mod queue;
+
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use serde::de::DeserializeOwned;
 use wire::cell::{
-    CountTokens, Done, Failed, Finish, FromCell, Generate, Load, PREFIX, ToCell, body_length,
-    decode, encode,
+    CountTokens, Done, Failed, Finish, FromCell, Load, PREFIX, ToCell, body_length, decode, encode,
 };
 
 use crate::CellError;
 use crate::engine::{Engine, Prompter};
+use queue::{Cancelled, Queue, Refusal};
 
 /// Counts that may wait.
 const COUNTS: usize = 64;
@@ -51,10 +51,10 @@ pub fn serve() -> ExitCode {
     }
 }
 
-/// What threads share: the socket to write to, and the generations that can be cancelled.
+/// What threads share: the socket to write to, and the generations.
 struct Shared {
     socket: Mutex<UnixStream>,
-    running: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+    queue: Queue,
 }
 
 impl Shared {
@@ -72,13 +72,15 @@ impl Shared {
         }))
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<AtomicBool>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cancelled(&self, id: u64) -> Result<(), CellError> {
+        self.send(&FromCell::Done(Done {
+            id,
+            finish: Finish::Cancelled,
+            prompt_tokens: 0,
+            completion_tokens: 0,
+        }))
     }
 }
-
-/// Generations and their cancel flags, on their way to the generating thread.
-type Job = (Box<Generate>, Arc<AtomicBool>);
 
 fn run(socket: &UnixStream) -> Result<(), CellError> {
     let mut reader = socket;
@@ -91,10 +93,10 @@ fn run(socket: &UnixStream) -> Result<(), CellError> {
     let writer = socket.try_clone().map_err(CellError::Start)?;
     let shared = Arc::new(Shared {
         socket: Mutex::new(writer),
-        running: Mutex::default(),
+        queue: Queue::new(1 + load.queue.min(MAX_QUEUE) as usize),
     });
-    let (jobs, counts) = match start(&load, &shared) {
-        Ok(queues) => queues,
+    let counts = match start(&load, &shared) {
+        Ok(counts) => counts,
         Err(error) => {
             shared.fail(None, &error)?;
             return Err(error);
@@ -104,24 +106,24 @@ fn run(socket: &UnixStream) -> Result<(), CellError> {
         match message {
             ToCell::Load(_) => return Err(CellError::Protocol),
             ToCell::Cancel { id } => {
-                if let Some(flag) = shared.running().get(&id) {
-                    flag.store(true, Ordering::Relaxed);
+                if shared.queue.cancel(id) == Cancelled::Waiting {
+                    shared.cancelled(id)?;
                 }
             }
             ToCell::Generate(request) => {
-                let (id, flag) = (request.id, Arc::new(AtomicBool::new(false)));
-                if shared.running().insert(id, Arc::clone(&flag)).is_some() {
-                    return Err(CellError::Protocol);
-                }
-                if !offer(&jobs, (request, flag))? {
-                    shared.running().remove(&id);
-                    shared.fail(Some(id), &CellError::Busy)?;
+                let id = request.id;
+                match shared.queue.add(request) {
+                    Ok(()) => {}
+                    Err(Refusal::Full) => shared.fail(Some(id), &CellError::Busy)?,
+                    Err(Refusal::Known) => return Err(CellError::Protocol),
                 }
             }
             ToCell::CountTokens(request) => {
                 let id = request.id;
-                if !offer(&counts, request)? {
-                    shared.fail(Some(id), &CellError::Busy)?;
+                match counts.try_send(request) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(_)) => shared.fail(Some(id), &CellError::Busy)?,
+                    Err(TrySendError::Disconnected(_)) => return Err(CellError::Died),
                 }
             }
         }
@@ -129,24 +131,11 @@ fn run(socket: &UnixStream) -> Result<(), CellError> {
     Ok(())
 }
 
-/// Puts work into a queue; false if it is full.
-fn offer<T>(queue: &SyncSender<T>, work: T) -> Result<bool, CellError> {
-    match queue.try_send(work) {
-        Ok(()) => Ok(true),
-        Err(TrySendError::Full(_)) => Ok(false),
-        Err(TrySendError::Disconnected(_)) => Err(CellError::Died),
-    }
-}
-
 /// Loads the model and starts the two working threads.
-fn start(
-    load: &Load,
-    shared: &Arc<Shared>,
-) -> Result<(SyncSender<Job>, SyncSender<CountTokens>), CellError> {
+fn start(load: &Load, shared: &Arc<Shared>) -> Result<SyncSender<CountTokens>, CellError> {
     let engine = Engine::load(Path::new(&load.model), load.context_limit)?;
     let prompter = engine.prompter();
     let facts = engine.facts().clone();
-    let (jobs, job_queue) = sync_channel(load.queue.min(MAX_QUEUE) as usize);
     let (counts, count_queue) = sync_channel(COUNTS);
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         thread::Builder::new()
@@ -157,11 +146,7 @@ fn start(
     };
     let generating = Arc::clone(shared);
     // on one of rayon's own threads, so that sharing out a product needs no switch to another
-    let generate = move || {
-        end_if_deaf(rayon::scope(|_| {
-            generate_all(engine, job_queue, &generating)
-        }))
-    };
+    let generate = move || end_if_deaf(rayon::scope(|_| generate_all(engine, &generating)));
     spawn("generate", Box::new(generate))?;
     let counting = Arc::clone(shared);
     spawn(
@@ -169,7 +154,7 @@ fn start(
         Box::new(move || end_if_deaf(count_all(&prompter, &count_queue, &counting))),
     )?;
     shared.send(&FromCell::Loaded(facts))?;
-    Ok((jobs, counts))
+    Ok(counts)
 }
 
 /// A thread that can no longer answer has no reason to live, nor has the process.
@@ -187,28 +172,18 @@ fn end(code: i32) {
     std::process::exit(code);
 }
 
-fn generate_all(mut engine: Engine, jobs: Receiver<Job>, shared: &Shared) -> Result<(), CellError> {
-    for (request, cancelled) in jobs {
-        let id = request.id;
-        let outcome = if cancelled.load(Ordering::Relaxed) {
-            Ok(Done {
-                id,
-                finish: Finish::Cancelled,
-                prompt_tokens: 0,
-                completion_tokens: 0,
-            })
-        } else {
-            engine.generate(&request, &cancelled, &mut |event| shared.send(&event))
-        };
-        // no longer cancellable before the end is announced, so that an id is never known twice
-        shared.running().remove(&id);
+fn generate_all(mut engine: Engine, shared: &Shared) -> Result<(), CellError> {
+    loop {
+        let (request, cancelled) = shared.queue.next();
+        let outcome = engine.generate(&request, &cancelled, &mut |event| shared.send(&event));
+        // before the end is announced, so that an id is never known twice
+        shared.queue.finish();
         match outcome {
             Ok(done) => shared.send(&FromCell::Done(done))?,
             Err(error @ CellError::Died) => return Err(error),
-            Err(error) => shared.fail(Some(id), &error)?,
+            Err(error) => shared.fail(Some(request.id), &error)?,
         }
     }
-    Ok(())
 }
 
 fn count_all(

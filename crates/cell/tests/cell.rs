@@ -161,6 +161,39 @@ async fn refusals_have_a_kind_and_the_cell_goes_on() {
         cell.count_tokens(bad).await.unwrap_err().kind(),
         FailureKind::InvalidRequest
     );
+    // what a frame cannot carry is refused here and does not reach the process
+    let deep = (0..110).fold(json!("x"), |inner, _| json!([inner]));
+    let deep = Prompt::Chat {
+        messages: vec![json!({"role": "user", "content": deep})],
+        tools: vec![],
+    };
+    assert_eq!(
+        cell.generate(deep.clone(), greedy(1)).unwrap_err().kind(),
+        FailureKind::InvalidRequest
+    );
+    assert_eq!(
+        cell.count_tokens(deep).await.unwrap_err().kind(),
+        FailureKind::InvalidRequest
+    );
+    let endless = Sampling {
+        temperature: f32::INFINITY,
+        ..greedy(1)
+    };
+    assert_eq!(
+        cell.generate(user("x"), endless).unwrap_err().kind(),
+        FailureKind::InvalidRequest
+    );
+    let vast = Prompt::Raw("x".repeat(17 << 20));
+    assert_eq!(
+        cell.generate(vast, greedy(1)).unwrap_err().kind(),
+        FailureKind::InvalidRequest
+    );
+    let nested = (0..90).fold(json!("x"), |inner, _| json!([inner]));
+    let nested = Prompt::Chat {
+        messages: vec![json!({"role": "user", "content": nested})],
+        tools: vec![],
+    };
+    assert_eq!(kind(nested, greedy(1)).await, FailureKind::InvalidRequest);
     assert!(cell.is_alive());
     collect(cell.generate(user("hello"), greedy(3)).unwrap())
         .await
@@ -220,12 +253,17 @@ async fn dropping_or_cancelling_a_generation_frees_the_cell_at_once() {
         start.elapsed()
     );
 
-    // one that waits its turn is gone before it begins
+    // one that waits its turn is gone at once, and the running one goes on
     let mut running = cell.generate(user("hello"), endless()).unwrap();
     first_token(&mut running).await;
     let waiting = cell.generate(user("hello"), endless()).unwrap();
+    let done = waiting.cancel().await.unwrap();
+    assert_eq!(
+        (done.finish, done.prompt_tokens, done.completion_tokens),
+        (Finish::Cancelled, 0, 0)
+    );
+    first_token(&mut running).await;
     drop(running);
-    drop(waiting);
     collect(cell.generate(user("hello"), greedy(1)).unwrap())
         .await
         .unwrap();

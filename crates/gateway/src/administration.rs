@@ -76,11 +76,21 @@ pub(crate) trait Office: Clone + Send + Sync + 'static {
 pub(crate) fn routes<O: Office>() -> Router<O> {
     Router::new()
         .route("/keys", get(keys::list::<O>).post(keys::mint::<O>))
-        .route("/keys/{id}", get(keys::one::<O>).patch(keys::change::<O>).delete(keys::revoke::<O>))
+        .route(
+            "/keys/{id}",
+            get(keys::one::<O>)
+                .patch(keys::change::<O>)
+                .delete(keys::revoke::<O>),
+        )
         .route("/limits", get(limits::show::<O>).put(limits::set::<O>))
         .route("/usage", get(usage::show::<O>))
         .route("/issuers", get(issuers::list::<O>))
-        .route("/issuers/{id}", get(issuers::one::<O>).put(issuers::set::<O>).delete(issuers::remove::<O>))
+        .route(
+            "/issuers/{id}",
+            get(issuers::one::<O>)
+                .put(issuers::set::<O>)
+                .delete(issuers::remove::<O>),
+        )
         .route("/journal/checkpoint", get(journal::checkpoint::<O>))
         .route("/journal/records", get(journal::records::<O>))
         .route("/journal/proof", get(journal::proof::<O>))
@@ -92,7 +102,11 @@ pub(crate) fn routes<O: Office>() -> Router<O> {
 /// # Errors
 /// 400 naming the field; 408, 413 or 415 for what cannot be read.
 pub(crate) async fn body<B: Shape>(headers: &HeaderMap, body: Body) -> Result<B, Refusal> {
-    let limits = CallLimits { max_body_bytes: MAX_BODY, max_tenant_body_bytes: MAX_BODY, body_timeout: BODY_TIMEOUT };
+    let limits = CallLimits {
+        max_body_bytes: MAX_BODY,
+        max_tenant_body_bytes: MAX_BODY,
+        body_timeout: BODY_TIMEOUT,
+    };
     let taken = intake::read(headers, body, &BodyShare::new(&limits), &limits).await?;
     Ok(B::parse(&taken.bytes)?)
 }
@@ -103,11 +117,19 @@ pub(crate) async fn body<B: Shape>(headers: &HeaderMap, body: Body) -> Result<B,
 /// 400 for a parameter that is not known or cannot be read.
 pub(crate) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
     let text = uri.query().unwrap_or_default();
-    let wrong = || Refusal::of(400, "invalid_query", "the query has a parameter that is not known or cannot be read");
+    let wrong = || {
+        Refusal::of(
+            400,
+            "invalid_query",
+            "the query has a parameter that is not known or cannot be read",
+        )
+    };
     if text.len() > MAX_QUERY {
         return Err(wrong());
     }
-    Query::try_from_uri(uri).map(|Query(query)| query).map_err(|_| wrong())
+    Query::try_from_uri(uri)
+        .map(|Query(query)| query)
+        .map_err(|_| wrong())
 }
 
 /// A part of the path by its name; routes are written so that it is there.

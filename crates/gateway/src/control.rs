@@ -7,11 +7,7 @@ mod tenants;
 
 use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle};
 
-use axum::{
-    Router,
-    extract::RawPathParams,
-    routing::get,
-};
+use axum::{Router, extract::RawPathParams, routing::get};
 use compartment::{Administration, JournalView, Operator, Refused, TenantId};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
@@ -42,8 +38,12 @@ pub(crate) struct Control {
 
 impl Control {
     fn operator(&self, headers: &HeaderMap) -> Result<Operator, Refusal> {
-        let authorization = headers.get(header::AUTHORIZATION).ok_or_else(error::missing_api_key)?;
-        let authorization = authorization.to_str().map_err(|_| error::invalid_api_key())?;
+        let authorization = headers
+            .get(header::AUTHORIZATION)
+            .ok_or_else(error::missing_api_key)?;
+        let authorization = authorization
+            .to_str()
+            .map_err(|_| error::invalid_api_key())?;
         Ok(self.gateway.house().operator(authorization)?)
     }
 }
@@ -53,7 +53,12 @@ impl Office for Control {
         &self.gateway
     }
 
-    async fn open(&self, headers: &HeaderMap, path: &RawPathParams, now: Timestamp) -> Result<Administration, Refusal> {
+    async fn open(
+        &self,
+        headers: &HeaderMap,
+        path: &RawPathParams,
+        now: Timestamp,
+    ) -> Result<Administration, Refusal> {
         let operator = self.operator(headers)?;
         Ok(operator.tenant(&tenant_id(path)?, now).await?)
     }
@@ -77,7 +82,10 @@ fn tenant_id(path: &RawPathParams) -> Result<TenantId, Refusal> {
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let admin = Router::new()
         .route("/tenants", get(tenants::list).post(tenants::create))
-        .route("/tenants/{tenant}", get(tenants::one).patch(tenants::change))
+        .route(
+            "/tenants/{tenant}",
+            get(tenants::one).patch(tenants::change),
+        )
         .nest("/tenants/{tenant}", administration::routes::<Control>())
         .route("/deployment/checkpoint", get(deployment::checkpoint))
         .route("/models", get(deployment::models));
@@ -88,7 +96,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/metrics", get(health::metrics))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
-        .with_state(Control { gateway, exports: Arc::new(Exports::at_once(EXPORTS)) })
+        .with_state(Control {
+            gateway,
+            exports: Arc::new(Exports::at_once(EXPORTS)),
+        })
 }
 
 /// Serves the control plane on a thread of its own until `stop` is cancelled. Whether `listener` may be reached from
@@ -103,16 +114,23 @@ pub fn serve(
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let limits = ListenLimits { max_connections: MAX_CONNECTIONS, ..limits };
-    std::thread::Builder::new().name("control-plane".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    listen::serve(listener, router(gateway), limits, stop).await;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let limits = ListenLimits {
+        max_connections: MAX_CONNECTIONS,
+        ..limits
+    };
+    std::thread::Builder::new()
+        .name("control-plane".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => {
+                        listen::serve(listener, router(gateway), limits, stop).await;
+                    }
+                    Err(why) => tracing::error!(%why, "the control plane cannot serve"),
                 }
-                Err(why) => tracing::error!(%why, "the control plane cannot serve"),
-            }
-        });
-    })
+            });
+        })
 }

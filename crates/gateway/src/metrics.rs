@@ -12,7 +12,9 @@ use prometheus_client::{
 };
 
 /// Buckets of a call's duration, in seconds.
-const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
+const SECONDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0,
+];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ended {
@@ -69,17 +71,40 @@ impl Metrics {
 
     pub(crate) fn call_ended(&self, call: &CallEnded) {
         let status = class(call.status);
-        self.calls.get_or_create(&Ended { route: call.route, outcome: call.outcome, status }).inc();
-        self.seconds.get_or_create(&Route { route: call.route }).observe(call.took.as_secs_f64());
-        self.tokens.get_or_create(&Direction { direction: "input" }).inc_by(call.input_tokens);
-        self.tokens.get_or_create(&Direction { direction: "output" }).inc_by(call.output_tokens);
+        self.calls
+            .get_or_create(&Ended {
+                route: call.route,
+                outcome: call.outcome,
+                status,
+            })
+            .inc();
+        self.seconds
+            .get_or_create(&Route { route: call.route })
+            .observe(call.took.as_secs_f64());
+        self.tokens
+            .get_or_create(&Direction { direction: "input" })
+            .inc_by(call.input_tokens);
+        self.tokens
+            .get_or_create(&Direction {
+                direction: "output",
+            })
+            .inc_by(call.output_tokens);
     }
 
     /// All families in the text format of OpenMetrics. What the house counts is read now.
-    pub(crate) fn text<'a>(&self, house: &HouseStats, resting: impl Iterator<Item = (&'a str, bool)>) -> String {
+    pub(crate) fn text<'a>(
+        &self,
+        house: &HouseStats,
+        resting: impl Iterator<Item = (&'a str, bool)>,
+    ) -> String {
         let mut families = Registry::with_prefix("cofferdam");
         families.register("calls", "Admitted calls that ended", self.calls.clone());
-        families.register_with_unit("call_duration", "From admission to settlement", Unit::Seconds, self.seconds.clone());
+        families.register_with_unit(
+            "call_duration",
+            "From admission to settlement",
+            Unit::Seconds,
+            self.seconds.clone(),
+        );
         families.register("tokens", "Tokens billed", self.tokens.clone());
 
         let refusals = Family::<Code, Counter>::default();
@@ -88,10 +113,26 @@ impl Metrics {
         }
         families.register("refusals", "Calls and credentials refused", refusals);
         let gauges = [
-            ("open_compartments", "Tenants that are open", count(house.open_compartments)),
-            ("permits_in_flight", "Admitted calls that have not ended", i64::try_from(house.permits_in_flight).unwrap_or(i64::MAX)),
-            ("settlements_waiting", "Ended calls that the store does not have yet", count(house.settlements_waiting)),
-            ("writes_waiting", "Writes that wait for the disk", count(house.writes_waiting)),
+            (
+                "open_compartments",
+                "Tenants that are open",
+                count(house.open_compartments),
+            ),
+            (
+                "permits_in_flight",
+                "Admitted calls that have not ended",
+                i64::try_from(house.permits_in_flight).unwrap_or(i64::MAX),
+            ),
+            (
+                "settlements_waiting",
+                "Ended calls that the store does not have yet",
+                count(house.settlements_waiting),
+            ),
+            (
+                "writes_waiting",
+                "Writes that wait for the disk",
+                count(house.writes_waiting),
+            ),
         ];
         for (name, help, value) in gauges {
             let gauge = Gauge::<i64>::default();
@@ -100,9 +141,17 @@ impl Metrics {
         }
         let pauses = Family::<UpstreamName, Gauge>::default();
         for (upstream, rests) in resting {
-            pauses.get_or_create(&UpstreamName { upstream: upstream.to_owned() }).set(i64::from(rests));
+            pauses
+                .get_or_create(&UpstreamName {
+                    upstream: upstream.to_owned(),
+                })
+                .set(i64::from(rests));
         }
-        families.register("upstream_resting", "1 while an upstream is given a pause after failures", pauses);
+        families.register(
+            "upstream_resting",
+            "1 while an upstream is given a pause after failures",
+            pauses,
+        );
 
         let mut out = String::new();
         if text::encode(&mut out, &families).is_err() {

@@ -80,7 +80,12 @@ fn query_parameters<T: ToSchema>(schemas: &mut Schemas) -> Vec<Parameter> {
         };
         parameter(&name, ParameterIn::Query, required, never_null(schema))
     };
-    query.properties.clone().into_iter().map(parameter).collect()
+    query
+        .properties
+        .clone()
+        .into_iter()
+        .map(parameter)
+        .collect()
 }
 
 /// What a field may be if it is there: a query has no null.
@@ -96,9 +101,7 @@ fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
             RefOr::T(Schema::Object(field))
         }
         RefOr::T(Schema::OneOf(mut choice)) => {
-            let is_null = |item: &RefOr<Schema>| {
-                matches!(item, RefOr::T(Schema::Object(null)) if null.schema_type == SchemaType::Type(Type::Null))
-            };
+            let is_null = |item: &RefOr<Schema>| matches!(item, RefOr::T(Schema::Object(null)) if null.schema_type == SchemaType::Type(Type::Null));
             choice.items.retain(|item| !is_null(item));
             match <[RefOr<Schema>; 1]>::try_from(std::mem::take(&mut choice.items)) {
                 Ok([only]) => only,
@@ -119,7 +122,10 @@ pub fn openapi() -> String {
     let error = Shape::of::<ErrorBody>().reference(&mut schemas);
     let mut paths = Paths::new();
     for operation in operations() {
-        let item = PathItem::new(operation.method.clone(), describe(&operation, &mut schemas, &error));
+        let item = PathItem::new(
+            operation.method.clone(),
+            describe(&operation, &mut schemas, &error),
+        );
         match paths.paths.get_mut(&operation.path) {
             Some(there) => there.merge_operations(item),
             None => {
@@ -130,7 +136,10 @@ pub fn openapi() -> String {
     let mut components = Components::new();
     components.schemas.extend(schemas);
     for (name, what) in [
-        ("key", "An API key, a session token or a token of a pinned issuer."),
+        (
+            "key",
+            "An API key, a session token or a token of a pinned issuer.",
+        ),
         ("operator", "An operator key; on the control plane."),
     ] {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
@@ -150,10 +159,17 @@ pub fn openapi() -> String {
     text
 }
 
-fn describe(operation: &Operation, schemas: &mut Schemas, error: &RefOr<Schema>) -> utoipa::openapi::path::Operation {
+fn describe(
+    operation: &Operation,
+    schemas: &mut Schemas,
+    error: &RefOr<Schema>,
+) -> utoipa::openapi::path::Operation {
     let mut answer = ResponseBuilder::new().description(operation.answer_is);
     if let Some(shape) = operation.answer {
-        answer = answer.content("application/json", Content::new(Some(shape.reference(schemas))));
+        answer = answer.content(
+            "application/json",
+            Content::new(Some(shape.reference(schemas))),
+        );
     }
     if let Some(kind) = operation.streams {
         let text = ObjectBuilder::new().schema_type(Type::String);
@@ -177,19 +193,35 @@ fn describe(operation: &Operation, schemas: &mut Schemas, error: &RefOr<Schema>)
     }
     if let Some(body) = operation.body {
         let content = Content::new(Some(body.reference(schemas)));
-        let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", content);
+        let body = RequestBodyBuilder::new()
+            .required(Some(Required::True))
+            .content("application/json", content);
         described = described.request_body(Some(body.build()));
     }
     if let Some(credential) = operation.credential {
-        described = described.security(SecurityRequirement::new(credential, std::iter::empty::<String>()));
+        described = described.security(SecurityRequirement::new(
+            credential,
+            std::iter::empty::<String>(),
+        ));
     }
     described.build()
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn parameter(name: &str, place: ParameterIn, required: Required, schema: impl Into<RefOr<Schema>>) -> Parameter {
-    ParameterBuilder::new().name(name).parameter_in(place).required(required).schema(Some(schema)).build()
+fn parameter(
+    name: &str,
+    place: ParameterIn,
+    required: Required,
+    schema: impl Into<RefOr<Schema>>,
+) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .schema(Some(schema))
+        .build()
 }

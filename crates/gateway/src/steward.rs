@@ -35,7 +35,12 @@ impl Office for Steward {
         &self.0
     }
 
-    async fn open(&self, headers: &HeaderMap, _: &RawPathParams, now: Timestamp) -> Result<Administration, Refusal> {
+    async fn open(
+        &self,
+        headers: &HeaderMap,
+        _: &RawPathParams,
+        now: Timestamp,
+    ) -> Result<Administration, Refusal> {
         let (compartment, principal) = self.0.admit(headers, now).await?;
         Ok(compartment.steward(&principal, now)?)
     }
@@ -59,7 +64,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/sessions", post(sessions::mint))
         .route("/calls/{id}", get(calls::one))
         .route("/credentials", get(credentials::list))
-        .route("/credentials/{upstream}", put(credentials::set).delete(credentials::remove))
+        .route(
+            "/credentials/{upstream}",
+            put(credentials::set).delete(credentials::remove),
+        )
         .method_not_allowed_fallback(wrong_method)
         .with_state(Steward(gateway))
 }

@@ -14,23 +14,10 @@ use gateway::{control, data_plane};
 use serde_json::{Value, json};
 use stand::{
     Stand, chat,
-    desk::{ControlPlane, Desk},
+    desk::Desk,
     fake::{chat_answer, json_answer},
+    interface::{Checked, METHODS, document, operations},
 };
-
-const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "options"];
-
-fn document() -> Value {
-    serde_json::from_str(&gateway::openapi()).unwrap()
-}
-
-/// Method in lower case, path, operation.
-fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
-    let paths = document["paths"].as_object().unwrap();
-    let of = |(path, item): (_, _)| METHODS.map(move |method| (method, path, item));
-    let all = paths.iter().map(|(path, item)| (path.as_str(), item)).flat_map(of);
-    all.filter_map(|(method, path, item): (_, _, &Value)| Some((method, path, item.get(method)?))).collect()
-}
 
 fn is_open(path: &str) -> bool {
     ["/healthz", "/readyz", "/metrics"].contains(&path)
@@ -42,7 +29,11 @@ fn is_control(path: &str) -> bool {
 
 #[test]
 fn the_checked_in_document_is_the_one_that_the_code_makes() {
-    assert_eq!(gateway::openapi(), gateway::openapi(), "the document differs from run to run");
+    assert_eq!(
+        gateway::openapi(),
+        gateway::openapi(),
+        "the document differs from run to run"
+    );
     assert!(
         include_str!("../../../spec/openapi.json") == gateway::openapi(),
         "spec/openapi.json differs; write it anew with `cargo run -p cofferdam -- openapi > spec/openapi.json`"
@@ -52,16 +43,25 @@ fn the_checked_in_document_is_the_one_that_the_code_makes() {
 #[test]
 fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
     let document = document();
-    let names: Vec<&str> = operations(&document).iter().map(|(.., op)| op["operationId"].as_str().unwrap()).collect();
-    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    let names: Vec<&str> = operations(&document)
+        .iter()
+        .map(|(.., op)| op["operationId"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names.iter().collect::<BTreeSet<_>>().len(),
+        names.len(),
+        "{names:?}"
+    );
     fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
         match value {
-            Value::Object(fields) => fields.iter().for_each(|(name, value)| match value.as_str() {
-                Some(target) if name == "$ref" => {
-                    found.insert(target);
-                }
-                _ => references(value, found),
-            }),
+            Value::Object(fields) => fields
+                .iter()
+                .for_each(|(name, value)| match value.as_str() {
+                    Some(target) if name == "$ref" => {
+                        found.insert(target);
+                    }
+                    _ => references(value, found),
+                }),
             Value::Array(items) => items.iter().for_each(|item| references(item, found)),
             _ => {}
         }
@@ -70,11 +70,21 @@ fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
     references(&document, &mut found);
     assert!(found.len() > 50, "{found:?}");
     for target in &found {
-        assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target} leads nowhere");
+        assert!(
+            document.pointer(target.trim_start_matches('#')).is_some(),
+            "{target} leads nowhere"
+        );
     }
     // and every schema is led to
-    for name in document["components"]["schemas"].as_object().unwrap().keys() {
-        assert!(found.contains(&*format!("#/components/schemas/{name}")), "nothing needs {name}");
+    for name in document["components"]["schemas"]
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        assert!(
+            found.contains(&*format!("#/components/schemas/{name}")),
+            "nothing needs {name}"
+        );
     }
 }
 
@@ -82,16 +92,32 @@ fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
 async fn every_documented_operation_is_served_on_its_plane_and_no_other_method_is() {
     let stand = Stand::start(|_| json_answer(&chat_answer("x"))).await;
     let control = stand.control();
-    let nobody = |address| Desk { address, key: "nobody".to_owned() };
+    let nobody = |address| Desk {
+        address,
+        key: "nobody".to_owned(),
+    };
     let (data, admin) = (nobody(stand.address), nobody(control.operator.address));
     let document = document();
-    let documented: BTreeSet<(&str, &str)> =
-        operations(&document).iter().map(|(method, path, _)| (*method, *path)).collect();
+    let documented: BTreeSet<(&str, &str)> = operations(&document)
+        .iter()
+        .map(|(method, path, _)| (*method, *path))
+        .collect();
     assert!(documented.len() > 50, "{documented:?}");
-    for path in documented.iter().map(|(_, path)| *path).collect::<BTreeSet<_>>() {
-        let (own, other) = if is_control(path) { (&admin, &data) } else { (&data, &admin) };
+    for path in documented
+        .iter()
+        .map(|(_, path)| *path)
+        .collect::<BTreeSet<_>>()
+    {
+        let (own, other) = if is_control(path) {
+            (&admin, &data)
+        } else {
+            (&data, &admin)
+        };
         for method in METHODS {
-            let asked = path.replace("{tenant}", "ten_x").replace("{id}", "x").replace("{upstream}", "x");
+            let asked = path
+                .replace("{tenant}", "ten_x")
+                .replace("{id}", "x")
+                .replace("{upstream}", "x");
             let method_name = method.to_uppercase();
             let answer = own.call(&method_name, &asked, None).await;
             let expected = match (documented.contains(&(method, path)), is_open(path)) {
@@ -100,12 +126,21 @@ async fn every_documented_operation_is_served_on_its_plane_and_no_other_method_i
                 (true, false) => 401,
                 (false, _) => 405,
             };
-            assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text());
+            assert_eq!(
+                answer.status,
+                expected,
+                "{method} {path}: {}",
+                answer.text()
+            );
             if expected == 405 {
                 answer.refusal();
             }
             let elsewhere = other.call(&method_name, &asked, None).await;
-            assert_eq!(elsewhere.refusal(), (404, "unknown_url".to_owned()), "{method} {path} on the other plane");
+            assert_eq!(
+                elsewhere.refusal(),
+                (404, "unknown_url".to_owned()),
+                "{method} {path} on the other plane"
+            );
             if let Some(short) = asked.strip_prefix("/v1") {
                 let answer = own.call(&method_name, short, None).await;
                 assert_eq!(answer.status, expected, "{method} {short}");
@@ -118,7 +153,10 @@ async fn every_documented_operation_is_served_on_its_plane_and_no_other_method_i
 fn paths(router: &axum::Router) -> BTreeSet<String> {
     let shown = format!("{router:?}");
     let own = shown.split("fallback_router").next().unwrap();
-    let rest = own.split("paths: {").nth(1).expect("a router shows its paths");
+    let rest = own
+        .split("paths: {")
+        .nth(1)
+        .expect("a router shows its paths");
     let quoted = rest.split('"').skip(1).step_by(2);
     quoted.map(|path| path.replace("{*", "{")).collect()
 }
@@ -127,171 +165,23 @@ fn paths(router: &axum::Router) -> BTreeSet<String> {
 async fn every_path_of_the_routers_is_documented() {
     let stand = Stand::start(|_| json_answer(&chat_answer("x"))).await;
     let document = document();
-    let documented: BTreeSet<&str> = operations(&document).into_iter().map(|(_, path, _)| path).collect();
+    let documented: BTreeSet<&str> = operations(&document)
+        .into_iter()
+        .map(|(_, path, _)| path)
+        .collect();
     let mut routed = BTreeSet::new();
     let data = paths(&data_plane::router(Arc::clone(&stand.gateway)));
     let control = paths(&control::router(Arc::clone(&stand.gateway)));
     for path in data.into_iter().chain(control) {
         // every path of the OpenAI API is there without its version too
         let versioned = format!("/v1{path}");
-        routed.insert(if documented.contains(&*versioned) { versioned } else { path });
+        routed.insert(if documented.contains(&*versioned) {
+            versioned
+        } else {
+            path
+        });
     }
     assert_eq!(routed, documented.into_iter().map(str::to_owned).collect());
-}
-
-/// What of `value` does not fit `schema`.
-fn misfits(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
-    if let Some(target) = schema["$ref"].as_str() {
-        let schema = document.pointer(target.trim_start_matches('#')).unwrap();
-        return misfits(document, schema, value, at, found);
-    }
-    let within = |schema: &Value| {
-        let mut found = Vec::new();
-        misfits(document, schema, value, at, &mut found);
-        found
-    };
-    if let Some(all) = schema["allOf"].as_array() {
-        return found.extend(all.iter().flat_map(within));
-    }
-    for choice in ["oneOf", "anyOf"] {
-        if let Some(choices) = schema[choice].as_array() {
-            if !choices.iter().any(|schema| within(schema).is_empty()) {
-                found.push(format!("{at} fits none of its choices: {value}"));
-            }
-            return;
-        }
-    }
-    if let Some(words) = schema["enum"].as_array() {
-        if !words.contains(value) {
-            found.push(format!("{at} is none of its words: {value}"));
-        }
-        return;
-    }
-    let types = match &schema["type"] {
-        Value::Array(types) => types.clone(),
-        Value::Null => return,
-        one => vec![one.clone()],
-    };
-    let fits = |kind: &Value| match kind.as_str().unwrap() {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_u64() || value.is_i64(),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        other => panic!("{at} has the type {other}"),
-    };
-    if !types.iter().any(fits) {
-        return found.push(format!("{at} is not {types:?}: {value}"));
-    }
-    for item in value.as_array().into_iter().flatten() {
-        misfits(document, &schema["items"], item, &format!("{at}[]"), found);
-    }
-    let Some(fields) = value.as_object() else { return };
-    for required in schema["required"].as_array().into_iter().flatten() {
-        if !fields.contains_key(required.as_str().unwrap()) {
-            found.push(format!("{at} lacks {required}"));
-        }
-    }
-    for (name, field) in fields {
-        let at = format!("{at}.{name}");
-        match (&schema["properties"][name], &schema["additionalProperties"]) {
-            (Value::Null, Value::Bool(false)) => found.push(format!("{at} must not be there")),
-            (Value::Null, Value::Object(_)) => misfits(document, &schema["additionalProperties"], field, &at, found),
-            (Value::Null, _) => {}
-            (schema, _) => misfits(document, schema, field, &at, found),
-        }
-    }
-}
-
-/// What the schemas derived from `wire` leave out or call by the wrong type. May only shrink.
-const KNOWN: [(&str, &str); 5] = [
-    ("/v1/chat/completions", "body.model must not be there"),
-    ("/v1/completions", "body.model must not be there"),
-    ("/v1/completions", "body.max_tokens must not be there"),
-    ("/v1/embeddings", "body.model must not be there"),
-    ("/v1/embeddings", "answer.data[].embedding is not [String(\"object\")]: [0.5]"),
-];
-
-struct Checked<'a> {
-    document: &'a Value,
-    operations: BTreeSet<(String, String)>,
-}
-
-impl Checked<'_> {
-    /// Calls an operation, and holds what was sent and what came against its schemas.
-    async fn call(&mut self, desk: &Desk, method: &str, path: &str, actual: &str, body: Option<Value>) -> Value {
-        let operation = &self.document["paths"][path][method.to_lowercase()];
-        assert!(operation.is_object(), "{method} {path} is not documented");
-        let mut found = Vec::new();
-        if let Some(body) = &body {
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            assert!(!schema.is_null(), "{method} {path} takes no body");
-            misfits(self.document, schema, body, "body", &mut found);
-        }
-        let answer = desk.call(method, actual, body.as_ref()).await;
-        let described = &operation["responses"][answer.status.to_string()]["content"];
-        assert!(!described.is_null(), "{method} {path} answered {}: {}", answer.status, answer.text());
-        let kind = answer.header("content-type").unwrap().split(';').next().unwrap();
-        let schema = &described[kind]["schema"];
-        assert!(!schema.is_null(), "{method} {path} answered with {kind}");
-        let value = if kind == "application/json" { answer.json() } else { answer.text().into() };
-        misfits(self.document, schema, &value, "answer", &mut found);
-        found.retain(|misfit| !KNOWN.contains(&(path, misfit.as_str())));
-        assert_eq!(found, Vec::<String>::new(), "{method} {path}: {value}");
-        self.operations.insert((method.to_lowercase(), path.to_owned()));
-        value
-    }
-
-    /// What stewards and the operator do alike.
-    async fn administration(&mut self, desk: &Desk, prefix: &str, actual: &str) {
-        let key = json!({
-            "name": "one", "scopes": ["infer"], "models": ["m"], "expires_in_seconds": 600,
-            "limits": {"requests_per_minute": 5, "money_per_day": "1.5"},
-        });
-        let limits = json!({"tenant": {"money_total": "10"}, "keys": {}, "models": {"m": {"concurrent_calls": 3}}});
-        let call = async |this: &mut Self, method: &str, path: &str, id: &str, query: &str, body| {
-            let at = format!("{actual}{}{query}", path.replace("{id}", id));
-            this.call(desk, method, &format!("{prefix}{path}"), &at, body).await
-        };
-        let minted = call(self, "POST", "/keys", "", "", Some(key)).await;
-        let id = minted["id"].as_str().unwrap();
-        let change = json!({"name": "two", "models": null, "expires_at": null, "limits": null});
-        call(self, "PATCH", "/keys/{id}", id, "", Some(change)).await;
-        call(self, "GET", "/keys/{id}", id, "", None).await;
-        call(self, "DELETE", "/keys/{id}", id, "", None).await;
-        assert!(!call(self, "GET", "/keys", "", "?limit=1", None).await["data"].as_array().unwrap().is_empty());
-        call(self, "PUT", "/limits", "", "", Some(limits)).await;
-        call(self, "GET", "/limits", "", "", None).await;
-        let usage = call(self, "GET", "/usage", "", "?by=each", None).await;
-        assert!(!usage["data"].as_array().unwrap().is_empty());
-        call(self, "GET", "/journal/checkpoint", "", "", None).await;
-        call(self, "GET", "/journal/records", "", "?from=0&limit=5", None).await;
-        call(self, "GET", "/journal/proof", "", "?seq=0", None).await;
-        call(self, "GET", "/journal/export", "", "", None).await;
-    }
-
-    async fn issuers(&mut self, control: &ControlPlane, steward: &Desk, below: &str) {
-        let id = format!("iss_{}", "0".repeat(32));
-        let pin = json!({
-            "issuer": "https://issuer.example", "audience": "a", "algorithms": ["EdDSA"],
-            "tenant_claim": {"name": "org", "value": "a"}, "jwks_uri": "https://issuer.example/keys",
-        });
-        let operator = &control.operator;
-        let both = "/admin/v1/tenants/{tenant}/issuers";
-        for (prefix, desk, actual) in
-            [(both, operator, format!("{below}/issuers")), ("/tenant/v1/issuers", steward, "/tenant/v1/issuers".into())]
-        {
-            let one = format!("{prefix}/{{id}}");
-            let at = format!("{actual}/{id}");
-            let again = format!("{below}/issuers/{id}");
-            self.call(operator, "PUT", &format!("{both}/{{id}}"), &again, Some(pin.clone())).await;
-            self.call(desk, "GET", &one, &at, None).await;
-            assert_eq!(self.call(desk, "GET", prefix, &actual, None).await["data"].as_array().unwrap().len(), 1);
-            self.call(desk, "DELETE", &one, &at, None).await;
-        }
-    }
 }
 
 #[tokio::test]
@@ -311,7 +201,10 @@ async fn what_is_sent_and_answered_fits_the_schemas() {
     .await;
     let control = stand.control();
     let document = document();
-    let mut checked = Checked { document: &document, operations: BTreeSet::new() };
+    let mut checked = Checked {
+        document: &document,
+        operations: BTreeSet::new(),
+    };
     let check = &mut checked;
 
     let operator = &control.operator;
@@ -319,36 +212,139 @@ async fn what_is_sent_and_answered_fits_the_schemas() {
         check.call(operator, "GET", path, path, None).await;
     }
     let tenants = "/admin/v1/tenants";
-    check.call(operator, "POST", tenants, tenants, Some(json!({"name": "third"}))).await;
-    check.call(operator, "GET", tenants, "/admin/v1/tenants?limit=2", None).await;
+    check
+        .call(
+            operator,
+            "POST",
+            tenants,
+            tenants,
+            Some(json!({"name": "third"})),
+        )
+        .await;
+    check
+        .call(operator, "GET", tenants, "/admin/v1/tenants?limit=2", None)
+        .await;
     let below = stand.below(0);
-    check.call(operator, "GET", "/admin/v1/tenants/{tenant}", &below, None).await;
-    check.call(operator, "PATCH", "/admin/v1/tenants/{tenant}", &below, Some(json!({"state": "active"}))).await;
-    check.call(operator, "GET", "/admin/v1/models", "/admin/v1/models", None).await;
+    check
+        .call(operator, "GET", "/admin/v1/tenants/{tenant}", &below, None)
+        .await;
+    check
+        .call(
+            operator,
+            "PATCH",
+            "/admin/v1/tenants/{tenant}",
+            &below,
+            Some(json!({"state": "active"})),
+        )
+        .await;
+    check
+        .call(
+            operator,
+            "GET",
+            "/admin/v1/models",
+            "/admin/v1/models",
+            None,
+        )
+        .await;
 
-    let (all, _) = control.mint(&stand, 0, &["infer", "mint_sessions", "steward", "audit"]).await;
+    let (all, _) = control
+        .mint(&stand, 0, &["infer", "mint_sessions", "steward", "audit"])
+        .await;
     let steward = &stand.desk(&all);
-    check.call(steward, "POST", "/v1/chat/completions", "/v1/chat/completions", Some(chat("hello"))).await;
+    check
+        .call(
+            steward,
+            "POST",
+            "/v1/chat/completions",
+            "/v1/chat/completions",
+            Some(chat("hello")),
+        )
+        .await;
     let prompt = json!({"model": "m", "prompt": "hello", "max_tokens": 5});
-    check.call(steward, "POST", "/v1/completions", "/v1/completions", Some(prompt)).await;
+    check
+        .call(
+            steward,
+            "POST",
+            "/v1/completions",
+            "/v1/completions",
+            Some(prompt),
+        )
+        .await;
     let input = json!({"model": "emb", "input": ["hello"]});
-    check.call(steward, "POST", "/v1/embeddings", "/v1/embeddings", Some(input)).await;
-    check.call(steward, "GET", "/v1/models", "/v1/models", None).await;
-    check.call(steward, "GET", "/v1/models/{id}", "/v1/models/org/other:1", None).await;
-    check.call(steward, "GET", "/tenant/v1/self", "/tenant/v1/self", None).await;
+    check
+        .call(
+            steward,
+            "POST",
+            "/v1/embeddings",
+            "/v1/embeddings",
+            Some(input),
+        )
+        .await;
+    check
+        .call(steward, "GET", "/v1/models", "/v1/models", None)
+        .await;
+    check
+        .call(
+            steward,
+            "GET",
+            "/v1/models/{id}",
+            "/v1/models/org/other:1",
+            None,
+        )
+        .await;
+    check
+        .call(steward, "GET", "/tenant/v1/self", "/tenant/v1/self", None)
+        .await;
     let session = json!({"subject": "somebody", "session": "first", "expires_in_seconds": 60, "models": ["m"]});
-    check.call(steward, "POST", "/tenant/v1/sessions", "/tenant/v1/sessions", Some(session)).await;
-    let called = stand.open(&all, "/v1/chat/completions", &chat("hello")).await.finish().await;
-    let call = format!("/tenant/v1/calls/{}", called.header("x-request-id").unwrap());
-    check.call(steward, "GET", "/tenant/v1/calls/{id}", &call, None).await;
+    check
+        .call(
+            steward,
+            "POST",
+            "/tenant/v1/sessions",
+            "/tenant/v1/sessions",
+            Some(session),
+        )
+        .await;
+    let called = stand
+        .open(&all, "/v1/chat/completions", &chat("hello"))
+        .await
+        .finish()
+        .await;
+    let call = format!(
+        "/tenant/v1/calls/{}",
+        called.header("x-request-id").unwrap()
+    );
+    check
+        .call(steward, "GET", "/tenant/v1/calls/{id}", &call, None)
+        .await;
     let credential = "/tenant/v1/credentials/{upstream}";
     let at = "/tenant/v1/credentials/main";
-    check.call(steward, "PUT", credential, at, Some(json!({"secret": "sk-own"}))).await;
-    check.call(steward, "GET", "/tenant/v1/credentials", "/tenant/v1/credentials", None).await;
+    check
+        .call(
+            steward,
+            "PUT",
+            credential,
+            at,
+            Some(json!({"secret": "sk-own"})),
+        )
+        .await;
+    check
+        .call(
+            steward,
+            "GET",
+            "/tenant/v1/credentials",
+            "/tenant/v1/credentials",
+            None,
+        )
+        .await;
     check.call(steward, "DELETE", credential, at, None).await;
     stand.house().settled().await;
-    check.administration(steward, "/tenant/v1", "/tenant/v1").await;
-    check.administration(operator, "/admin/v1/tenants/{tenant}", &below).await;
+    check
+        .administration(steward, "/tenant/v1", "/tenant/v1")
+        .await;
+    check
+        .administration(operator, "/admin/v1/tenants/{tenant}", &below)
+        .await;
     check.issuers(&control, steward, &below).await;
     stand.house().rounds(jiff::Timestamp::now()).await.unwrap();
     let head = "/admin/v1/deployment/checkpoint";
@@ -360,5 +356,8 @@ async fn what_is_sent_and_answered_fits_the_schemas() {
         .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
         .filter(|operation| !checked.operations.contains(operation))
         .collect();
-    assert_eq!(left, [("put".to_owned(), "/tenant/v1/issuers/{id}".to_owned())]);
+    assert_eq!(
+        left,
+        [("put".to_owned(), "/tenant/v1/issuers/{id}".to_owned())]
+    );
 }

@@ -22,13 +22,16 @@ const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// Bytes of answer (text, calls, log probabilities) one generation may bring.
 const MAX_ANSWER: usize = 256 << 20;
 
+/// Bytes of a failure's message that are passed on.
+const MAX_MESSAGE: usize = 1024;
+
 /// What the handle wants done.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Send a question and remember who waits for the answer.
     Ask {
         id: u64,
-        message: ToCell,
+        frame: Vec<u8>,
         waiter: Waiter,
         slot: OwnedSemaphorePermit,
     },
@@ -213,10 +216,10 @@ impl Desk {
         match order {
             Order::Ask {
                 id,
-                message,
+                frame,
                 waiter,
                 slot,
-            } => match self.send(&message) {
+            } => match self.frames.send(frame) {
                 Ok(()) => {
                     let pending = Pending {
                         waiter: Some(waiter),
@@ -300,8 +303,9 @@ impl Desk {
             FromCell::Failed(Failed {
                 id: Some(id),
                 kind,
-                message,
+                mut message,
             }) => {
+                message.truncate(message.floor_char_boundary(MAX_MESSAGE));
                 let pending = self.pending.remove(&id).ok_or(CellError::Protocol)?;
                 let error = CellError::Failed { kind, message };
                 match pending.waiter {
@@ -381,8 +385,9 @@ fn weight(token: &Token) -> usize {
 
 /// The detail of a refused model, without the words this side adds again.
 fn strip(message: &str) -> String {
-    message
+    let detail = message
         .strip_prefix("model cannot be served: ")
-        .unwrap_or(message)
-        .to_owned()
+        .unwrap_or(message);
+    let end = detail.floor_char_boundary(MAX_MESSAGE);
+    detail.get(..end).unwrap_or_default().to_owned()
 }

@@ -1,6 +1,8 @@
 //! A tiny random chat model, written as GGUF by the tests themselves: real plumbing, no download, no sense.
 #![allow(dead_code, reason = "every test file uses a part")]
 
+pub mod ask;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

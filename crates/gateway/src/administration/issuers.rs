@@ -19,7 +19,9 @@ pub(super) async fn list<O: Office>(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let admin = office.open(&headers, &path, Timestamp::now()).await?;
-    Ok(ok(&List::whole(admin.issuers().list().iter().map(shape).collect())))
+    Ok(ok(&List::whole(
+        admin.issuers().list().iter().map(shape).collect(),
+    )))
 }
 
 pub(super) async fn one<O: Office>(
@@ -43,7 +45,18 @@ pub(super) async fn set<O: Office>(
     let wish: PutIssuer = body(&headers, sent).await?;
     let models = Models::from_list(wish.models.clone())?;
     let proof = wish.proof.as_ref().map(|proof| proof.expose().to_owned());
-    let set = admin.issuers().set(id, deeds::SetIssuer { pin: pin(&wish)?, models, proof }, now).await?;
+    let set = admin
+        .issuers()
+        .set(
+            id,
+            deeds::SetIssuer {
+                pin: pin(&wish)?,
+                models,
+                proof,
+            },
+            now,
+        )
+        .await?;
     Ok(ok(&shape(&set)))
 }
 
@@ -66,7 +79,11 @@ fn id(path: &RawPathParams) -> Result<IssuerId, Refusal> {
 /// The pin has the same fields under the same names.
 fn pin(wish: &PutIssuer) -> Result<credential::IssuerPin, Refusal> {
     let wrong = |field: &str| {
-        Refusal::of(400, "invalid_value", format!("'{field}' is not one that can be pinned; nothing was changed; correct it"))
+        Refusal::of(
+            400,
+            "invalid_value",
+            format!("'{field}' is not one that can be pinned; nothing was changed; correct it"),
+        )
     };
     let algorithms = wish
         .algorithms
@@ -82,7 +99,10 @@ fn pin(wish: &PutIssuer) -> Result<credential::IssuerPin, Refusal> {
             name: wish.tenant_claim.name.clone(),
             value: wish.tenant_claim.value.clone(),
         },
-        subject_claim: wish.subject_claim.clone().unwrap_or_else(|| "sub".to_owned()),
+        subject_claim: wish
+            .subject_claim
+            .clone()
+            .unwrap_or_else(|| "sub".to_owned()),
         session_claim: wish.session_claim.clone(),
         jwks_uri: wish.jwks_uri.parse().map_err(|_| wrong("jwks_uri"))?,
     })

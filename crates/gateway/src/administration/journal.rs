@@ -12,7 +12,9 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wire::steward::{Checkpoint, InclusionProof, InclusionProofObject, List, ProofQuery, RecordRow, RecordsQuery};
+use wire::steward::{
+    Checkpoint, InclusionProof, InclusionProofObject, List, ProofQuery, RecordRow, RecordsQuery,
+};
 
 use super::{Office, ok, query, shapes};
 use crate::refusal::Refusal;
@@ -43,7 +45,9 @@ pub(super) async fn checkpoint<O: Office>(
     let now = Timestamp::now();
     let (journal, _) = office.journal(&headers, &path, now).await?;
     let signed = journal.checkpoint(now).await?;
-    Ok(ok(&shape(signed.ok_or(Refused::NotFound { what: "checkpoint" })?)?))
+    Ok(ok(&shape(
+        signed.ok_or(Refused::NotFound { what: "checkpoint" })?,
+    )?))
 }
 
 pub(super) async fn records<O: Office>(
@@ -95,7 +99,10 @@ pub(super) async fn export<O: Office>(
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/jsonl"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -24,9 +24,16 @@ pub(super) async fn list<O: Office>(
     let page: ListQuery = query(&uri)?;
     let after = page.after.as_deref().map(id_of).transpose()?;
     let keys = admin.keys().list().await?;
-    let keys = keys.iter().filter(|key| after.is_none_or(|after| key.id > after));
+    let keys = keys
+        .iter()
+        .filter(|key| after.is_none_or(|after| key.id > after));
     let limit = page.limit();
-    Ok(ok(&List::page(keys.take(limit + 1).map(|key| shapes::key(key, now)).collect(), limit)))
+    Ok(ok(&List::page(
+        keys.take(limit + 1)
+            .map(|key| shapes::key(key, now))
+            .collect(),
+        limit,
+    )))
 }
 
 pub(super) async fn mint<O: Office>(
@@ -82,7 +89,10 @@ pub(super) async fn change<O: Office>(
         name: wish.name,
         scopes: wish.scopes.as_deref().map(shapes::rights),
         models: wish.models.map(Models::from_list).transpose()?,
-        limits: wish.limits.map(|limits| shapes::limits(&limits.unwrap_or_default())).transpose()?,
+        limits: wish
+            .limits
+            .map(|limits| shapes::limits(&limits.unwrap_or_default()))
+            .transpose()?,
         expires: wish.expires_at,
     };
     let key = admin.keys().change(&id(&path)?, change, now).await?;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use policy::{Right, Rights};
 use serde::{Serialize, de::DeserializeOwned};
 use wire::steward::{
-    ApiKey, ApiKeyObject, Checkpoint, CheckpointObject, KeyState, LimitSet, Limits, LimitsObject, LimitsView, Scope,
+    ApiKey, ApiKeyObject, Checkpoint, CheckpointObject, KeyState, LimitSet, Limits, LimitsObject,
+    LimitsView, Scope,
 };
 
 use crate::refusal::Refusal;
@@ -61,7 +62,11 @@ pub(super) fn limit_set(wish: &LimitSet) -> Result<policy::LimitSet, Refusal> {
 
 /// The reason names a field or an amount's form, never anything of another tenant: it is the caller's own body.
 fn unreadable(why: &serde_json::Error) -> Refusal {
-    Refusal::of(400, "invalid_value", format!("the limits cannot be read ({why}); nothing was changed; correct them"))
+    Refusal::of(
+        400,
+        "invalid_value",
+        format!("the limits cannot be read ({why}); nothing was changed; correct them"),
+    )
 }
 
 fn limits_out(limits: &policy::Limits) -> Result<Limits, Refused> {

@@ -24,7 +24,9 @@ pub(super) async fn show<O: Office>(
     let now = Timestamp::now();
     let admin = office.open(&headers, &path, now).await?;
     let wish: UsageQuery = query(&uri)?;
-    let to = wish.to.unwrap_or_else(|| Offset::UTC.to_datetime(now).date());
+    let to = wish
+        .to
+        .unwrap_or_else(|| Offset::UTC.to_datetime(now).date());
     let usage = admin
         .usage(deeds::UsageQuery {
             from: wish.from.unwrap_or_else(|| to.saturating_sub(DAYS.days())),

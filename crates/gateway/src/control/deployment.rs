@@ -11,12 +11,20 @@ use crate::{
     refusal::Refusal,
 };
 
-pub(super) async fn checkpoint(State(control): State<Control>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn checkpoint(
+    State(control): State<Control>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let signed = control.operator(&headers)?.deployment_checkpoint().await?;
-    Ok(ok(&checkpoint_shape(signed.ok_or(Refused::NotFound { what: "checkpoint" })?)?))
+    Ok(ok(&checkpoint_shape(
+        signed.ok_or(Refused::NotFound { what: "checkpoint" })?,
+    )?))
 }
 
-pub(super) async fn models(State(control): State<Control>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn models(
+    State(control): State<Control>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     control.operator(&headers)?;
     Ok(ok(&List::whole(control.gateway.model_routes())))
 }

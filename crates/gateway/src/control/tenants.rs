@@ -19,7 +19,11 @@ use crate::{
     refusal::Refusal,
 };
 
-pub(super) async fn list(State(control): State<Control>, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
+pub(super) async fn list(
+    State(control): State<Control>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Refusal> {
     let operator = control.operator(&headers)?;
     let page: ListQuery = query(&uri)?;
     let after = page.after.as_deref().map(TenantId::parse).transpose();
@@ -40,7 +44,11 @@ pub(super) async fn create(
     let operator = control.operator(&headers)?;
     let wish: CreateTenant = body(&headers, sent).await?;
     let (tenant, new) = operator.create_tenant(&wish.name, Timestamp::now()).await?;
-    Ok(if new { created(&shape(&tenant)) } else { ok(&shape(&tenant)) })
+    Ok(if new {
+        created(&shape(&tenant))
+    } else {
+        ok(&shape(&tenant))
+    })
 }
 
 pub(super) async fn one(
@@ -48,7 +56,10 @@ pub(super) async fn one(
     path: RawPathParams,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let tenant = control.operator(&headers)?.tenant_facts(&tenant_id(&path)?).await?;
+    let tenant = control
+        .operator(&headers)?
+        .tenant_facts(&tenant_id(&path)?)
+        .await?;
     Ok(ok(&shape(&tenant)))
 }
 
@@ -75,7 +86,11 @@ fn shape(tenant: &TenantFacts) -> Tenant {
         id: tenant.id.to_string(),
         object: TenantObject,
         name: tenant.name.clone(),
-        state: if tenant.suspended { TenantState::Suspended } else { TenantState::Active },
+        state: if tenant.suspended {
+            TenantState::Suspended
+        } else {
+            TenantState::Active
+        },
         created_at: tenant.created,
     }
 }

@@ -30,7 +30,11 @@ fn shape(call: CallFacts) -> Call {
     Call {
         id: call.id.to_string(),
         object: CallObject,
-        state: if end.is_some() { CallState::Settled } else { CallState::Running },
+        state: if end.is_some() {
+            CallState::Settled
+        } else {
+            CallState::Running
+        },
         route: call.route,
         model: call.model,
         upstream: call.upstream,

@@ -16,7 +16,10 @@ use crate::{
     refusal::Refusal,
 };
 
-pub(super) async fn list(State(Steward(gateway)): State<Steward>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn list(
+    State(Steward(gateway)): State<Steward>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let now = Timestamp::now();
     let (compartment, principal) = gateway.admit(&headers, now).await?;
     let listed = compartment.steward(&principal, now)?.vault()?.list()?;
@@ -36,7 +39,10 @@ pub(super) async fn set(
     if !gateway.takes_credentials(&upstream) {
         return Err(Refused::NotFound { what: "upstream" }.into());
     }
-    let set = steward.vault()?.set(&upstream, wish.secret.expose(), now).await?;
+    let set = steward
+        .vault()?
+        .set(&upstream, wish.secret.expose(), now)
+        .await?;
     Ok(ok(&shape(&set)))
 }
 
@@ -47,10 +53,18 @@ pub(super) async fn remove(
 ) -> Result<Response, Refusal> {
     let now = Timestamp::now();
     let (compartment, principal) = gateway.admit(&headers, now).await?;
-    compartment.steward(&principal, now)?.vault()?.remove(&upstream, now).await?;
+    compartment
+        .steward(&principal, now)?
+        .vault()?
+        .remove(&upstream, now)
+        .await?;
     Ok(ok(&Deleted::new(upstream, "upstream_credential")))
 }
 
 fn shape(facts: &UpstreamCredentialFacts) -> Credential {
-    Credential { object: CredentialObject, upstream: facts.upstream.clone(), version: facts.version }
+    Credential {
+        object: CredentialObject,
+        upstream: facts.upstream.clone(),
+        version: facts.version,
+    }
 }

@@ -4,7 +4,9 @@ use axum::{body::Body, extract::State, response::Response};
 use compartment::{CredentialKind, Models};
 use http::HeaderMap;
 use jiff::Timestamp;
-use wire::steward::{MintSession, Myself, MyselfKind, MyselfObject, Secret, SessionToken, SessionTokenObject};
+use wire::steward::{
+    MintSession, Myself, MyselfKind, MyselfObject, Secret, SessionToken, SessionTokenObject,
+};
 
 use super::Steward;
 use crate::{
@@ -39,7 +41,10 @@ pub(super) async fn mint(
     }))
 }
 
-pub(super) async fn myself(State(Steward(gateway)): State<Steward>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn myself(
+    State(Steward(gateway)): State<Steward>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let (_, principal) = gateway.admit(&headers, Timestamp::now()).await?;
     Ok(ok(&Myself {
         object: MyselfObject,

@@ -21,13 +21,20 @@ pub struct Desk {
 impl Desk {
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.send(method, path, "application/json", body.as_bytes()).await
+        self.send(method, path, "application/json", body.as_bytes())
+            .await
     }
 
     /// Whatever bytes, of whatever kind.
     pub async fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Reply {
-        let headers = format!("authorization: Bearer {}\r\ncontent-type: {kind}\r\n", self.key);
-        Open::send(self.address, &format!("{method} {path}"), &headers, body).await.finish().await
+        let headers = format!(
+            "authorization: Bearer {}\r\ncontent-type: {kind}\r\n",
+            self.key
+        );
+        Open::send(self.address, &format!("{method} {path}"), &headers, body)
+            .await
+            .finish()
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -50,7 +57,11 @@ impl Reply {
     pub fn refusal(&self) -> (u16, String) {
         let error = &self.json()["error"];
         for field in ["message", "type", "code"] {
-            assert!(error[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {}", self.text());
+            assert!(
+                error[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field}: {}",
+                self.text()
+            );
         }
         (self.status, self.code())
     }
@@ -73,13 +84,28 @@ impl Stand {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        control::serve(listener, Arc::clone(&self.gateway), self.listen, stop.clone()).unwrap();
-        ControlPlane { operator: Desk { address, key: self.home.operator_key.clone() }, stop }
+        control::serve(
+            listener,
+            Arc::clone(&self.gateway),
+            self.listen,
+            stop.clone(),
+        )
+        .unwrap();
+        ControlPlane {
+            operator: Desk {
+                address,
+                key: self.home.operator_key.clone(),
+            },
+            stop,
+        }
     }
 
     /// Somebody with this credential at the data plane.
     pub fn desk(&self, key: &str) -> Desk {
-        Desk { address: self.address, key: key.to_owned() }
+        Desk {
+            address: self.address,
+            key: key.to_owned(),
+        }
     }
 
     /// Where the operator finds this tenant.
@@ -92,7 +118,11 @@ impl ControlPlane {
     /// The secret of a new key, and its id.
     pub async fn mint(&self, stand: &Stand, which: usize, scopes: &[&str]) -> (String, String) {
         let wish = json!({"name": scopes.join(" and "), "scopes": scopes});
-        let minted = self.operator.post(&format!("{}/keys", stand.below(which)), wish).await.expect(201);
+        let minted = self
+            .operator
+            .post(&format!("{}/keys", stand.below(which)), wish)
+            .await
+            .expect(201);
         let text = |field: &str| minted[field].as_str().unwrap().to_owned();
         (text("key"), text("id"))
     }

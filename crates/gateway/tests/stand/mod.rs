@@ -5,6 +5,8 @@ pub mod client;
 pub mod desk;
 pub mod fake;
 pub mod home;
+pub mod interface;
+pub mod schema;
 
 use std::{net::SocketAddr, sync::Arc};
 
