@@ -23,6 +23,8 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            // one connection for each request; what happens on one that is used again, `Raw` decides
+            .max_idle_connections(0)
             .allow_non_standard_methods(true)
             .timeout_global(Some(Duration::from_secs(60)))
             .build()

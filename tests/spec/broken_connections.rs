@@ -75,3 +75,70 @@ fn clients_that_break_off_leave_settled_calls_and_a_gateway_that_serves_on() {
     );
     assert_eq!(tenant.app(&gateway).chat("free", "still here").status, 200);
 }
+
+#[test]
+fn a_refusal_that_comes_before_the_body_says_that_the_connection_ends_or_leaves_it_usable() {
+    let home = Home::new("http://127.0.0.1:9", "");
+    let gateway = home.serve();
+    let tenant = Tenant::create(&gateway, "a");
+    let (app, steward) = (&tenant.app_key, &tenant.steward_key);
+    for (what, start, status) in [
+        (
+            "no credential",
+            "POST /v1/chat/completions HTTP/1.1\r\n".to_owned(),
+            401,
+        ),
+        (
+            "no right",
+            format!("PUT /tenant/v1/limits HTTP/1.1\r\nauthorization: Bearer {app}\r\n"),
+            403,
+        ),
+        (
+            "no such route",
+            format!("POST /v1/nothing HTTP/1.1\r\nauthorization: Bearer {app}\r\n"),
+            404,
+        ),
+        (
+            "no such method",
+            format!("PUT /v1/models HTTP/1.1\r\nauthorization: Bearer {app}\r\n"),
+            405,
+        ),
+        (
+            "no JSON",
+            format!(
+                "POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer {app}\r\ncontent-type: text/plain\r\n"
+            ),
+            415,
+        ),
+        (
+            "no such upstream",
+            format!(
+                "DELETE /tenant/v1/credentials/x HTTP/1.1\r\nauthorization: Bearer {steward}\r\n"
+            ),
+            404,
+        ),
+    ] {
+        let mut raw = Raw::connect(&gateway.data_plane).unwrap();
+        raw.write(format!("{start}host: gateway\r\ncontent-length: 20\r\n\r\n").as_bytes());
+        let reply = raw.reply().unwrap();
+        assert_eq!(reply.status, status, "{what}: {}", reply.text());
+        if reply
+            .header("connection")
+            .is_some_and(|header| header.contains("close"))
+        {
+            continue;
+        }
+        // not said to be over, so it is not: a client's next request goes out on it
+        raw.write(&[b' '; 20]);
+        raw.write(
+            format!(
+                "GET /v1/models HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {app}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        let next = raw
+            .reply()
+            .unwrap_or_else(|| panic!("{what}: the connection was closed without a word"));
+        assert_eq!(next.status, 200, "{what}: {}", next.text());
+    }
+}

@@ -1,4 +1,4 @@
-//! The interface as it is written down, and what it answers to requests that are none.
+//! What the interface answers to requests that are none.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,4 +13,3 @@ mod harness;
 mod bad_bodies;
 mod bad_json;
 mod broken_connections;
-mod document;

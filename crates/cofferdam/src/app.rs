@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use compartment::keys::{Argon2Cost, FileKeyProvider, KeyProvider, Passphrase, PassphraseProvider, harden_process};
+use compartment::keys::{
+    Argon2Cost, FileKeyProvider, KeyProvider, Passphrase, PassphraseProvider, harden_process,
+};
 use compartment::{House, HouseConfig, SecretToken};
 use gateway::app::Gateway;
 use gateway::config::ListenLimits;
@@ -54,7 +56,12 @@ pub fn start(config: Config) -> Result<Running> {
     harden_process().context("the process cannot be protected from being dumped and traced")?;
     let house = House::open(house(&config, false)?)?;
     let limits = config.data_plane.listen;
-    let gateway = Gateway::new(Arc::clone(&house), config.data_plane, &catalogue(config.prices.as_deref())?, Timestamp::now())?;
+    let gateway = Gateway::new(
+        Arc::clone(&house),
+        config.data_plane,
+        &catalogue(config.prices.as_deref())?,
+        Timestamp::now(),
+    )?;
     let data = bind("listen", config.listen)?;
     let admin = bind("admin_listen", config.admin_listen)?;
     let (data_plane, control_plane) = (data.local_addr()?, admin.local_addr()?);
@@ -65,13 +72,23 @@ pub fn start(config: Config) -> Result<Running> {
     let (done, served) = tokio::sync::mpsc::channel(1);
     runtime.spawn(rounds(Arc::clone(&house), stop.clone()));
     runtime.spawn(serve_data(data, gateway, limits, stop.clone(), done));
-    Ok(Running { data_plane, control_plane, house, runtime: Some(runtime), control: Some(control), stop, served })
+    Ok(Running {
+        data_plane,
+        control_plane,
+        house,
+        runtime: Some(runtime),
+        control: Some(control),
+        stop,
+        served,
+    })
 }
 
 impl Running {
     /// Waits for an interrupt or a termination signal, then for the calls in flight.
     pub fn until_told_to_stop(mut self) -> Result<()> {
-        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let Some(runtime) = &self.runtime else {
+            return Ok(());
+        };
         runtime.block_on(async {
             tokio::select! {
                 told = told_to_stop() => told,
@@ -92,7 +109,10 @@ impl Drop for Running {
                 let _ = self.served.recv().await;
                 self.house.settled().await;
                 if let Err(why) = self.house.rounds(Timestamp::now()).await {
-                    tracing::warn!(code = why.code(), "the last round was not done; the next start does it");
+                    tracing::warn!(
+                        code = why.code(),
+                        "the last round was not done; the next start does it"
+                    );
                 }
             });
             runtime.shutdown_timeout(ROUND);
@@ -129,7 +149,10 @@ async fn rounds(house: Arc<House>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         if let Err(why) = house.rounds(Timestamp::now()).await {
-            tracing::warn!(code = why.code(), "a round over the tenants was not complete; the next one tries again");
+            tracing::warn!(
+                code = why.code(),
+                "a round over the tenants was not complete; the next one tries again"
+            );
         }
     }
 }
@@ -163,9 +186,9 @@ fn provider(config: &Config, make: bool) -> Result<Arc<dyn KeyProvider>> {
         Keys::Passphrase { file, env } => {
             let passphrase = match (file, env) {
                 (Some(file), _) => Passphrase::from_file(file)?,
-                (None, Some(name)) => Passphrase::new(
-                    std::env::var(name).map_err(|_| anyhow!("the environment variable {name} holds no passphrase"))?,
-                )?,
+                (None, Some(name)) => Passphrase::new(std::env::var(name).map_err(|_| {
+                    anyhow!("the environment variable {name} holds no passphrase")
+                })?)?,
                 (None, None) => bail!("no passphrase is configured"),
             };
             let header = config.keyring_dir.join("passphrase.header");
@@ -180,29 +203,43 @@ fn provider(config: &Config, make: bool) -> Result<Arc<dyn KeyProvider>> {
 fn catalogue(own: Option<&Path>) -> Result<Catalogue> {
     let shipped = Catalogue::shipped()?;
     let Some(file) = own else { return Ok(shipped) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("the prices {} cannot be read", file.display()))?;
-    let own = Catalogue::parse(&text).with_context(|| format!("the prices {} are not valid", file.display()))?;
-    shipped.overridden_by(own).with_context(|| format!("the prices {} do not fit the shipped ones", file.display()))
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the prices {} cannot be read", file.display()))?;
+    let own = Catalogue::parse(&text)
+        .with_context(|| format!("the prices {} are not valid", file.display()))?;
+    shipped
+        .overridden_by(own)
+        .with_context(|| format!("the prices {} do not fit the shipped ones", file.display()))
 }
 
 fn bind(field: &str, address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("{field}: cannot listen on {address}; is another process listening there?"))?;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("{field}: cannot listen on {address}; is another process listening there?")
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
 /// Logs go to a file, for commands that have the terminal for themselves.
 pub fn log_quietly(file: &Path) -> Result<()> {
-    let open = std::fs::OpenOptions::new().append(true).create(true).open(file);
+    let open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file);
     let open = open.with_context(|| format!("the log {} cannot be written", file.display()))?;
-    tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_writer(Arc::new(open)).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_ansi(false)
+        .with_writer(Arc::new(open))
+        .init();
     Ok(())
 }
 
 /// Logs go to standard error. `COFFERDAM_LOG` chooses what, as in `info,gateway=debug`.
 pub fn log_as(log: Log) {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_writer(std::io::stderr);
     match log {
         Log::Json => lines.json().init(),
         Log::Pretty => lines.init(),

@@ -6,7 +6,13 @@ use clap::{Args, Parser, Subcommand};
 
 /// A secure multi-tenant gateway and data plane for LLM deployments.
 #[derive(Debug, Parser)]
-#[command(name = "cofferdam", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "cofferdam",
+    version,
+    about,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -66,7 +72,12 @@ pub struct Quickstart {
     #[arg(long, value_name = "NAME", requires = "upstream")]
     pub upstream_model: Option<String>,
     /// Use this model file instead of fetching one; it must match the manifest's digest
-    #[arg(long, value_name = "FILE", env = "COFFERDAM_MODEL_FILE", conflicts_with = "upstream")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "COFFERDAM_MODEL_FILE",
+        conflicts_with = "upstream"
+    )]
     pub model_file: Option<PathBuf>,
     /// Address of the data plane
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070")]
@@ -80,7 +91,12 @@ pub struct Quickstart {
 #[derive(Debug, Args)]
 pub struct Reach {
     /// The control plane
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7071", env = "COFFERDAM_ADMIN_URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7071",
+        env = "COFFERDAM_ADMIN_URL"
+    )]
     pub admin: String,
     /// A file that holds the operator key
     #[arg(
@@ -133,7 +149,11 @@ pub enum Key {
         tenant: String,
         name: String,
         /// What the key may do (can be given several times)
-        #[arg(long = "scope", value_name = "infer|mint_sessions|steward|audit", default_value = "infer")]
+        #[arg(
+            long = "scope",
+            value_name = "infer|mint_sessions|steward|audit",
+            default_value = "infer"
+        )]
         scopes: Vec<String>,
         /// A model the key may use (can be given several times); none = all
         #[arg(long = "model", value_name = "NAME")]
@@ -212,7 +232,12 @@ pub enum Audit {
     Prove {
         file: PathBuf,
         /// The call whose record is proven
-        #[arg(long, value_name = "ID", required_unless_present = "seq", conflicts_with = "seq")]
+        #[arg(
+            long,
+            value_name = "ID",
+            required_unless_present = "seq",
+            conflicts_with = "seq"
+        )]
         call: Option<String>,
         /// The number of the record
         #[arg(long, value_name = "N")]

@@ -37,48 +37,91 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .build()
             .into();
-        Client { agent, base: base.trim_end_matches('/').to_owned(), bearer: format!("Bearer {key}") }
+        Client {
+            agent,
+            base: base.trim_end_matches('/').to_owned(),
+            bearer: format!("Bearer {key}"),
+        }
     }
 
     /// A client whose key stands in a file, on one line.
     pub fn with_key_file(base: &str, file: &Path) -> Result<Client> {
         let key = std::fs::read_to_string(file).with_context(|| {
-            format!("the key file {} cannot be read; name another with --operator-key-file", file.display())
+            format!(
+                "the key file {} cannot be read; name another with --operator-key-file",
+                file.display()
+            )
         })?;
         Ok(Client::new(base, key.trim()))
     }
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.typed(path, self.agent.get(self.url(path)).header("authorization", &self.bearer).call())
+        self.typed(
+            path,
+            self.agent
+                .get(self.url(path))
+                .header("authorization", &self.bearer)
+                .call(),
+        )
     }
 
     pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.typed(path, self.agent.delete(self.url(path)).header("authorization", &self.bearer).call())
+        self.typed(
+            path,
+            self.agent
+                .delete(self.url(path))
+                .header("authorization", &self.bearer)
+                .call(),
+        )
     }
 
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.typed(path, self.agent.post(self.url(path)).header("authorization", &self.bearer).send_json(body))
+        self.typed(
+            path,
+            self.agent
+                .post(self.url(path))
+                .header("authorization", &self.bearer)
+                .send_json(body),
+        )
     }
 
     pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.typed(path, self.agent.patch(self.url(path)).header("authorization", &self.bearer).send_json(body))
+        self.typed(
+            path,
+            self.agent
+                .patch(self.url(path))
+                .header("authorization", &self.bearer)
+                .send_json(body),
+        )
     }
 
     /// The answer whatever its status, for comparing refusals to the byte.
     pub fn raw(&self, path: &str) -> Result<Answer> {
-        let called = self.agent.get(self.url(path)).header("authorization", &self.bearer).call();
+        let called = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", &self.bearer)
+            .call();
         self.answer(called)
     }
 
     /// The body as a stream, for exports and for streamed answers. A refusal is an error.
     pub fn post_stream(&self, path: &str, body: &impl Serialize) -> Result<BodyReader<'static>> {
-        let called = self.agent.post(self.url(path)).header("authorization", &self.bearer).send_json(body);
+        let called = self
+            .agent
+            .post(self.url(path))
+            .header("authorization", &self.bearer)
+            .send_json(body);
         self.stream(path, called)
     }
 
     /// As [`Client::post_stream`], for `GET`.
     pub fn get_stream(&self, path: &str) -> Result<BodyReader<'static>> {
-        let called = self.agent.get(self.url(path)).header("authorization", &self.bearer).call();
+        let called = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", &self.bearer)
+            .call();
         self.stream(path, called)
     }
 
@@ -100,24 +143,38 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(refused(path, status, &body));
         }
-        serde_json::from_slice(&body)
-            .with_context(|| format!("{path} answered something unexpected; is this another version of Cofferdam?"))
+        serde_json::from_slice(&body).with_context(|| {
+            format!("{path} answered something unexpected; is this another version of Cofferdam?")
+        })
     }
 
     fn answer(&self, called: Called) -> Result<Answer> {
         let answer = self.reached(called)?;
-        Ok(Answer { status: answer.status().as_u16(), body: body(answer)? })
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            body: body(answer)?,
+        })
     }
 
     fn reached(&self, called: Called) -> Result<ureq::http::Response<ureq::Body>> {
-        called.with_context(|| format!("{} was not reached; is `cofferdam serve` running there?", self.base))
+        called.with_context(|| {
+            format!(
+                "{} was not reached; is `cofferdam serve` running there?",
+                self.base
+            )
+        })
     }
 }
 
 type Called = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 
 fn body(answer: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>> {
-    answer.into_body().into_with_config().limit(LONGEST_ANSWER).read_to_vec().context("the answer broke off")
+    answer
+        .into_body()
+        .into_with_config()
+        .limit(LONGEST_ANSWER)
+        .read_to_vec()
+        .context("the answer broke off")
 }
 
 /// The message of an OpenAI-shaped refusal.
@@ -132,7 +189,11 @@ fn refused(path: &str, status: u16, body: &[u8]) -> anyhow::Error {
 pub fn keep_secret(file: &Path, secret: &str) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
     match made {
         Ok(mut open) => {
             writeln!(open, "{secret}")?;

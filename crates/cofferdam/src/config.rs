@@ -37,7 +37,10 @@ pub enum Keys {
     /// A file of 32 random bytes that only its owner can read.
     File { file: PathBuf },
     /// A passphrase, from a file or from an environment variable.
-    Passphrase { file: Option<PathBuf>, env: Option<String> },
+    Passphrase {
+        file: Option<PathBuf>,
+        env: Option<String>,
+    },
 }
 
 /// How log lines look.
@@ -96,7 +99,11 @@ pub fn read(path: &Path) -> Result<Config> {
     let size = std::fs::metadata(path)
         .with_context(|| format!("the configuration {} cannot be read", path.display()))?
         .len();
-    anyhow::ensure!(size <= LONGEST, "the configuration {} is larger than 1 MiB", path.display());
+    anyhow::ensure!(
+        size <= LONGEST,
+        "the configuration {} is larger than 1 MiB",
+        path.display()
+    );
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration {} cannot be read", path.display()))?;
     let absolute = std::path::absolute(path)?;
@@ -109,7 +116,10 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
     for upstream in &mut shape.upstream {
         match upstream {
             file::Upstream::OpenAi(server) => {
-                for path in [&mut server.key_file, &mut server.extra_ca_file].into_iter().flatten() {
+                for path in [&mut server.key_file, &mut server.extra_ca_file]
+                    .into_iter()
+                    .flatten()
+                {
                     *path = base.join(&*path);
                 }
             }
@@ -117,13 +127,18 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
         }
     }
     let keys = match shape.keys {
-        Keys::File { file } => Keys::File { file: base.join(file) },
+        Keys::File { file } => Keys::File {
+            file: base.join(file),
+        },
         Keys::Passphrase { file, env } => {
             anyhow::ensure!(
                 file.is_some() != env.is_some(),
                 "[keys] with provider \"passphrase\" takes either `file` or `env`"
             );
-            Keys::Passphrase { file: file.map(|f| base.join(f)), env }
+            Keys::Passphrase {
+                file: file.map(|f| base.join(f)),
+                env,
+            }
         }
     };
     let data_dir = base.join(shape.data_dir);
@@ -138,7 +153,10 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
         "admin_listen is not a loopback address; the control plane speaks plain HTTP and can do everything, so set \
          admin_allow_remote = true only behind TLS and a firewall"
     );
-    anyhow::ensure!((1..=100_000).contains(&shape.open_tenants), "open_tenants is 1 to 100000");
+    anyhow::ensure!(
+        (1..=100_000).contains(&shape.open_tenants),
+        "open_tenants is 1 to 100000"
+    );
     Ok(Config {
         home: base.to_owned(),
         listen: shape.listen,
@@ -178,19 +196,37 @@ mod tests {
     fn paths_are_taken_from_the_files_own_folder() {
         let config = parse(GOOD, Path::new("/srv/cofferdam")).unwrap();
         assert_eq!(config.data_dir, Path::new("/srv/cofferdam/data"));
-        assert!(matches!(config.keys, Keys::File { file } if file == Path::new("/srv/cofferdam/secrets/root.key")));
+        assert!(
+            matches!(config.keys, Keys::File { file } if file == Path::new("/srv/cofferdam/secrets/root.key"))
+        );
     }
 
     #[test]
     fn a_wrong_configuration_is_refused_with_a_reason() {
         for (from, to, reason) in [
-            ("data_dir = \"data\"", "data_dir = \"data\"\nteh = 1", "unknown field `teh`"),
+            (
+                "data_dir = \"data\"",
+                "data_dir = \"data\"\nteh = 1",
+                "unknown field `teh`",
+            ),
             ("\"keyring\"", "\"data/keyring\"", "lie inside each other"),
-            ("upstream = \"local\"", "upstream = \"other\"", "not configured"),
+            (
+                "upstream = \"local\"",
+                "upstream = \"other\"",
+                "not configured",
+            ),
             ("http://127.0.0.1:8000", "ftp://x", "not http"),
             ("provider = \"file\"", "provider = \"kms\"", "kms"),
-            ("[keys]", "admin_listen = \"0.0.0.0:7071\"\n[keys]", "not a loopback"),
-            ("free = true", "free = true\nprice = \"x\"", "free and has a price"),
+            (
+                "[keys]",
+                "admin_listen = \"0.0.0.0:7071\"\n[keys]",
+                "not a loopback",
+            ),
+            (
+                "free = true",
+                "free = true\nprice = \"x\"",
+                "free and has a price",
+            ),
         ] {
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD, "{from}");

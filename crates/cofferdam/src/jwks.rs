@@ -28,9 +28,17 @@ pub fn fetcher(internal: bool) -> FetchJwks {
         let agent = agent.clone();
         Box::pin(async move {
             let fetched = tokio::task::spawn_blocking(move || {
-                let mut answer = agent.get(url.as_str()).call().map_err(|_| FetchError::Unreachable)?;
-                let body = answer.body_mut().with_config().limit(MAX_JWKS_BYTES as u64).read_to_vec();
-                body.map(bytes::Bytes::from).map_err(|_| FetchError::Unreachable)
+                let mut answer = agent
+                    .get(url.as_str())
+                    .call()
+                    .map_err(|_| FetchError::Unreachable)?;
+                let body = answer
+                    .body_mut()
+                    .with_config()
+                    .limit(MAX_JWKS_BYTES as u64)
+                    .read_to_vec();
+                body.map(bytes::Bytes::from)
+                    .map_err(|_| FetchError::Unreachable)
             });
             fetched.await.unwrap_or(Err(FetchError::Unreachable))
         })
@@ -44,13 +52,22 @@ struct Public {
 }
 
 impl Resolver for Public {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let all = DefaultResolver::default().resolve(uri, config, timeout)?;
         let mut public = self.empty();
         for address in all.iter().filter(|a| self.internal || is_public(a.ip())) {
             public.push(*address);
         }
-        if public.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(public) }
+        if public.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(public)
+        }
     }
 }
 
@@ -77,7 +94,10 @@ fn is_public(address: IpAddr) -> bool {
             // 2000::/3 is all that was ever given out; 2002::/16 and 2001::/32 carry IPv4 addresses inside
             None => {
                 let [first, second, ..] = v6.segments();
-                first & 0xe000 == 0x2000 && first != 0x2002 && !(first == 0x2001 && second < 0x0200) && first != 0x3fff
+                first & 0xe000 == 0x2000
+                    && first != 0x2002
+                    && !(first == 0x2001 && second < 0x0200)
+                    && first != 0x3fff
             }
         },
     }

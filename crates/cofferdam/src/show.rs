@@ -11,7 +11,9 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(headings.to_vec());
+    table
+        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(headings.to_vec());
     table.add_rows(rows);
     println!("{table}");
 }

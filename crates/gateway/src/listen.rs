@@ -8,6 +8,7 @@
 
 mod head;
 mod patience;
+mod rest;
 
 use std::{convert::Infallible, io, pin::Pin, sync::Arc, task, time::Duration};
 
@@ -158,20 +159,26 @@ async fn connection(
 const READ_BUFFER: usize = 64 * 1024;
 
 async fn answer(mut router: Router, request: Request<Incoming>) -> Response<Body> {
-    match head::check(&request) {
-        Ok(()) => match router.call(request.map(Body::new)).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        },
-        Err(refusal) => {
-            let mut response = refusal.into_response();
-            // what follows an ambiguous head on this connection cannot be trusted to be a request
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
+    let (mut response, goes_on) = match head::check(&request) {
+        Ok(()) => {
+            let (head, body) = request.into_parts();
+            let (body, end) = rest::Noted::new(body);
+            match router
+                .call(Request::from_parts(head, Body::new(body)))
+                .await
+            {
+                Ok(response) => (response, end.reached()),
+                Err(never) => match never {},
+            }
         }
+        // what follows an ambiguous head on this connection cannot be trusted to be a request
+        Err(refusal) => (refusal.into_response(), false),
+    };
+    if !goes_on {
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// A response body that marks its connection busy until it is dropped.

@@ -20,7 +20,10 @@ const PARSERS: [(&str, &str); 14] = [
     ("limits and steward requests", "steward_request"),
     ("price catalogues", "catalogue"),
     ("exported journals", "journal_export"),
-    ("records, checkpoints and proofs of journals", "journal_parts"),
+    (
+        "records, checkpoints and proofs of journals",
+        "journal_parts",
+    ),
     ("model files", "gguf"),
 ];
 

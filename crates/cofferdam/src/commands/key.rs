@@ -12,21 +12,35 @@ const DAY: u32 = 86_400;
 
 pub fn run(asked: cli::Key) -> Result<()> {
     match asked {
-        cli::Key::Create { tenant, name, scopes, models, expires_in_days, reach } => {
+        cli::Key::Create {
+            tenant,
+            name,
+            scopes,
+            models,
+            expires_in_days,
+            reach,
+        } => {
             let wish = MintKey {
                 name,
-                scopes: scopes.iter().map(|word| scope(word)).collect::<Result<_>>()?,
+                scopes: scopes
+                    .iter()
+                    .map(|word| scope(word))
+                    .collect::<Result<_>>()?,
                 models: (!models.is_empty()).then_some(models),
                 expires_in_seconds: expires_in_days.map(|days| days.saturating_mul(DAY)),
                 expires_at: None,
                 limits: None,
             };
-            let minted: MintedKey = operator(&reach)?.post(&format!("/admin/v1/tenants/{tenant}/keys"), &wish)?;
+            let minted: MintedKey =
+                operator(&reach)?.post(&format!("/admin/v1/tenants/{tenant}/keys"), &wish)?;
             if reach.json {
                 return show::json(&minted);
             }
             rows(std::slice::from_ref(&minted.facts));
-            println!("\nThe key is shown this once; keep it where secrets are kept:\n\n  {}\n", minted.key.expose());
+            println!(
+                "\nThe key is shown this once; keep it where secrets are kept:\n\n  {}\n",
+                minted.key.expose()
+            );
             Ok(())
         }
         cli::Key::List { tenant, reach } => {
@@ -39,7 +53,8 @@ pub fn run(asked: cli::Key) -> Result<()> {
             Ok(())
         }
         cli::Key::Revoke { tenant, key, reach } => {
-            let revoked: ApiKey = operator(&reach)?.delete(&format!("/admin/v1/tenants/{tenant}/keys/{key}"))?;
+            let revoked: ApiKey =
+                operator(&reach)?.delete(&format!("/admin/v1/tenants/{tenant}/keys/{key}"))?;
             if reach.json {
                 return show::json(&revoked);
             }
@@ -53,7 +68,9 @@ pub fn run(asked: cli::Key) -> Result<()> {
 fn scope(word: &str) -> Result<Scope> {
     match serde_json::from_value(serde_json::Value::String(word.to_owned())) {
         Ok(scope) => Ok(scope),
-        Err(_) => bail!("`{word}` is not a scope; choose from infer, mint_sessions, steward, audit"),
+        Err(_) => {
+            bail!("`{word}` is not a scope; choose from infer, mint_sessions, steward, audit")
+        }
     }
 }
 
@@ -70,9 +87,14 @@ fn rows(keys: &[ApiKey]) {
             key.name.clone(),
             state.to_owned(),
             scopes.join(" "),
-            key.models.as_ref().map_or("all".to_owned(), |models| models.join(" ")),
+            key.models
+                .as_ref()
+                .map_or("all".to_owned(), |models| models.join(" ")),
             key.expires_at.map_or("never".to_owned(), show::moment),
         ]
     };
-    show::table(&["key", "name", "state", "scopes", "models", "expires"], keys.iter().map(row).collect());
+    show::table(
+        &["key", "name", "state", "scopes", "models", "expires"],
+        keys.iter().map(row).collect(),
+    );
 }

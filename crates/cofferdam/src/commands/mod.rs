@@ -25,7 +25,9 @@ fn all<T: serde::de::DeserializeOwned>(
 ) -> Result<Vec<T>> {
     let mut found: Vec<T> = Vec::new();
     loop {
-        let after = found.last().map_or(String::new(), |last| format!("&after={}", id(last)));
+        let after = found
+            .last()
+            .map_or(String::new(), |last| format!("&after={}", id(last)));
         let page: wire::steward::List<T> = client.get(&format!("{path}?limit=100{after}"))?;
         let more = page.has_more && !page.data.is_empty();
         found.extend(page.data);

@@ -25,7 +25,11 @@ pub fn run(asked: cli::Model) -> Result<()> {
     match asked {
         cli::Model::List { json } => list(json),
         cli::Model::Fetch { name, model_file } => {
-            let path = fetch::fetch(&manifest::find(&name)?, &fetch::cache_dir()?, model_file.as_deref())?;
+            let path = fetch::fetch(
+                &manifest::find(&name)?,
+                &fetch::cache_dir()?,
+                model_file.as_deref(),
+            )?;
             println!("{}", path.display());
             Ok(())
         }
@@ -54,22 +58,45 @@ fn list(json: bool) -> Result<()> {
         return show::json(&listed);
     }
     let row = |m: &Listed| {
-        let here = m.path.as_ref().map_or("not fetched".to_owned(), |p| p.display().to_string());
-        vec![m.name.clone(), m.title.clone(), m.licence.clone(), format!("{} MB", m.bytes / 1_000_000), here]
+        let here = m
+            .path
+            .as_ref()
+            .map_or("not fetched".to_owned(), |p| p.display().to_string());
+        vec![
+            m.name.clone(),
+            m.title.clone(),
+            m.licence.clone(),
+            format!("{} MB", m.bytes / 1_000_000),
+            here,
+        ]
     };
-    show::table(&["model", "title", "licence", "size", "here"], listed.iter().map(row).collect());
+    show::table(
+        &["model", "title", "licence", "size", "here"],
+        listed.iter().map(row).collect(),
+    );
     Ok(())
 }
 
 /// Converts a model for the built-in engine, with progress; does nothing if that was done before.
 pub fn import(file: &Path, output: &Path) -> Result<()> {
     let bar = ProgressBar::new(1000).with_message("importing");
-    let style = ProgressStyle::with_template("  {msg} [{wide_bar}] {percent} %").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("  {msg} [{wide_bar}] {percent} %")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("=> "));
-    let imported = cell::import::import(file, output, &mut |done| bar.set_position((done * 1000.0) as u64));
+    let imported = cell::import::import(file, output, &mut |done| {
+        bar.set_position((done * 1000.0) as u64)
+    });
     bar.finish_and_clear();
     let imported = imported.with_context(|| format!("{} was not imported", file.display()))?;
-    let told = if imported.already_there { "was imported before" } else { "imported" };
-    println!("{} {told} (SHA-256 {})", output.display(), imported.result_sha256);
+    let told = if imported.already_there {
+        "was imported before"
+    } else {
+        "imported"
+    };
+    println!(
+        "{} {told} (SHA-256 {})",
+        output.display(),
+        imported.result_sha256
+    );
     Ok(())
 }

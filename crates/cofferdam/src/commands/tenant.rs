@@ -11,7 +11,8 @@ use crate::show;
 pub fn run(asked: cli::Tenant) -> Result<()> {
     match asked {
         cli::Tenant::Create { name, reach } => {
-            let tenant: Tenant = operator(&reach)?.post("/admin/v1/tenants", &CreateTenant { name })?;
+            let tenant: Tenant =
+                operator(&reach)?.post("/admin/v1/tenants", &CreateTenant { name })?;
             one(&reach, &tenant)
         }
         cli::Tenant::List { reach } => {
@@ -47,7 +48,15 @@ fn rows(tenants: &[Tenant]) {
             TenantState::Active => "active",
             TenantState::Suspended => "suspended",
         };
-        vec![t.id.clone(), t.name.clone(), state.to_owned(), show::moment(t.created_at)]
+        vec![
+            t.id.clone(),
+            t.name.clone(),
+            state.to_owned(),
+            show::moment(t.created_at),
+        ]
     };
-    show::table(&["tenant", "name", "state", "created"], tenants.iter().map(row).collect());
+    show::table(
+        &["tenant", "name", "state", "created"],
+        tenants.iter().map(row).collect(),
+    );
 }

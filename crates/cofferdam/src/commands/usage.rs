@@ -35,10 +35,24 @@ pub fn table(usage: &UsageList) {
             format!("{} {}", row.cost, usage.currency),
         ]
     };
-    let mut rows: Vec<_> =
-        usage.data.iter().map(|r| row(r, r.day.map_or(String::new(), |day| day.to_string()))).collect();
+    let mut rows: Vec<_> = usage
+        .data
+        .iter()
+        .map(|r| row(r, r.day.map_or(String::new(), |day| day.to_string())))
+        .collect();
     if rows.len() != 1 {
         rows.push(row(&usage.total, "total".to_owned()));
     }
-    show::table(&["day", "key", "model", "calls", "tokens in", "tokens out", "cost"], rows);
+    show::table(
+        &[
+            "day",
+            "key",
+            "model",
+            "calls",
+            "tokens in",
+            "tokens out",
+            "cost",
+        ],
+        rows,
+    );
 }

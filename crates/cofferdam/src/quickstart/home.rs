@@ -20,11 +20,20 @@ pub struct Home {
 impl Home {
     /// Makes the folders, readable by their owner only.
     pub fn make(dir: &Path) -> Result<Home> {
-        let home = Home { dir: std::path::absolute(dir)? };
+        let home = Home {
+            dir: std::path::absolute(dir)?,
+        };
         for dir in [home.dir.clone(), home.secrets()] {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| {
-                format!("the folder {} cannot be made; name another with --home", dir.display())
-            })?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir)
+                .with_context(|| {
+                    format!(
+                        "the folder {} cannot be made; name another with --home",
+                        dir.display()
+                    )
+                })?;
         }
         Ok(home)
     }
@@ -75,8 +84,15 @@ impl Home {
 }
 
 fn write_new(file: &Path, text: &str) -> Result<()> {
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Ok(mut open) => open.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", file.display())),
+    match fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+    {
+        Ok(mut open) => open
+            .write_all(text.as_bytes())
+            .with_context(|| format!("{} cannot be written", file.display())),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(e).with_context(|| format!("{} cannot be written", file.display())),
     }
@@ -123,7 +139,10 @@ fn built_in(model_file: &Path) -> String {
 
 fn server(asked: &Quickstart, url: &str) -> Result<String> {
     let key = match &asked.upstream_key_file {
-        Some(file) => format!("key_file = {}\n", quoted(&std::path::absolute(file)?.to_string_lossy())),
+        Some(file) => format!(
+            "key_file = {}\n",
+            quoted(&std::path::absolute(file)?.to_string_lossy())
+        ),
         None => String::new(),
     };
     let model = asked.upstream_model.as_deref().unwrap_or("gpt-4o-mini");

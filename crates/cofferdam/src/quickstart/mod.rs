@@ -35,22 +35,35 @@ pub fn run(asked: &Quickstart) -> Result<()> {
     }
     app::log_quietly(&home.log())?;
     let running = app::start(config)?;
-    step("serving", &format!("data plane http://{}, control plane http://{}", running.data_plane, running.control_plane));
+    step(
+        "serving",
+        &format!(
+            "data plane http://{}, control plane http://{}",
+            running.data_plane, running.control_plane
+        ),
+    );
     let told = tour::take(&home, &running);
     if asked.once || told.is_err() {
         return told;
     }
-    println!("\nServing on; stop it with Ctrl-C. The log is in {}.", home.log().display());
+    println!(
+        "\nServing on; stop it with Ctrl-C. The log is in {}.",
+        home.log().display()
+    );
     running.until_told_to_stop()
 }
 
 /// The model, fetched and in the form that the built-in engine is fast with.
 fn model(asked: &Quickstart) -> Result<PathBuf> {
     let pinned = manifest::find(MODEL)?;
-    step("a model", &format!("{} ({}), pinned by SHA-256", pinned.title, pinned.licence));
+    step(
+        "a model",
+        &format!("{} ({}), pinned by SHA-256", pinned.title, pinned.licence),
+    );
     let cache = fetch::cache_dir()?;
     let file = fetch::fetch(&pinned, &cache, asked.model_file.as_deref())?;
-    std::fs::create_dir_all(&cache).with_context(|| format!("{} cannot be made", cache.display()))?;
+    std::fs::create_dir_all(&cache)
+        .with_context(|| format!("{} cannot be made", cache.display()))?;
     let ready = cache.join(format!("{}.q8_0.gguf", pinned.name));
     import(&file, &ready)?;
     Ok(ready)

@@ -33,14 +33,37 @@ struct Guest {
 
 pub fn take(home: &Home, running: &Running) -> Result<()> {
     let data_plane = format!("http://{}", running.data_plane);
-    let operator = Client::with_key_file(&format!("http://{}", running.control_plane), &home.operator_key())?;
+    let operator = Client::with_key_file(
+        &format!("http://{}", running.control_plane),
+        &home.operator_key(),
+    )?;
 
-    step("two tenants", "each with a key for its application and one for its steward");
-    let acme = guest(home, &operator, &data_plane, "acme", "In one short sentence: what is a harbour?")?;
-    let globex = guest(home, &operator, &data_plane, "globex", "In one short sentence: what is a compass?")?;
+    step(
+        "two tenants",
+        "each with a key for its application and one for its steward",
+    );
+    let acme = guest(
+        home,
+        &operator,
+        &data_plane,
+        "acme",
+        "In one short sentence: what is a harbour?",
+    )?;
+    let globex = guest(
+        home,
+        &operator,
+        &data_plane,
+        "globex",
+        "In one short sentence: what is a compass?",
+    )?;
 
     let models: ModelList = acme.app.get("/v1/models")?;
-    let model = models.data.first().context("no model is configured")?.id.clone();
+    let model = models
+        .data
+        .first()
+        .context("no model is configured")?
+        .id
+        .clone();
     step("both chat", &model);
     let acmes_call = chat(&acme, &model)?;
     chat(&globex, &model)?;
@@ -76,11 +99,33 @@ fn guest(
     name: &'static str,
     asks: &'static str,
 ) -> Result<Guest> {
-    let tenant: Tenant = operator.post("/admin/v1/tenants", &CreateTenant { name: name.to_owned() })?;
-    let app_key = key(home, operator, &tenant, name, "app", &[Scope::Infer, Scope::MintSessions])?;
-    let steward_key = key(home, operator, &tenant, name, "steward", &[Scope::Steward, Scope::Audit])?;
+    let tenant: Tenant = operator.post(
+        "/admin/v1/tenants",
+        &CreateTenant {
+            name: name.to_owned(),
+        },
+    )?;
+    let app_key = key(
+        home,
+        operator,
+        &tenant,
+        name,
+        "app",
+        &[Scope::Infer, Scope::MintSessions],
+    )?;
+    let steward_key = key(
+        home,
+        operator,
+        &tenant,
+        name,
+        "steward",
+        &[Scope::Steward, Scope::Audit],
+    )?;
     // cfdk_<id>_<secret>_<checksum>
-    let id = app_key.split('_').nth(1).context("the application key is not one of ours")?;
+    let id = app_key
+        .split('_')
+        .nth(1)
+        .context("the application key is not one of ours")?;
     println!("  {name:<8} {}", tenant.id);
     Ok(Guest {
         name,
@@ -93,7 +138,14 @@ fn guest(
 }
 
 /// The tenant's key of that role: the one kept before, or a new one.
-fn key(home: &Home, operator: &Client, tenant: &Tenant, name: &str, role: &str, scopes: &[Scope]) -> Result<String> {
+fn key(
+    home: &Home,
+    operator: &Client,
+    tenant: &Tenant,
+    name: &str,
+    role: &str,
+    scopes: &[Scope],
+) -> Result<String> {
     let file = home.tenant_key(name, role);
     if let Ok(kept) = std::fs::read_to_string(&file) {
         return Ok(kept.trim().to_owned());
@@ -106,7 +158,8 @@ fn key(home: &Home, operator: &Client, tenant: &Tenant, name: &str, role: &str, 
         expires_at: None,
         limits: None,
     };
-    let minted: MintedKey = operator.post(&format!("/admin/v1/tenants/{}/keys", tenant.id), &wish)?;
+    let minted: MintedKey =
+        operator.post(&format!("/admin/v1/tenants/{}/keys", tenant.id), &wish)?;
     keep_secret(&file, minted.key.expose())?;
     Ok(minted.key.expose().to_owned())
 }
@@ -128,8 +181,12 @@ fn chat(guest: &Guest, model: &str) -> Result<String> {
     let mut heard = Heard::default();
     loop {
         let got = answer.read(&mut block).context("the answer broke off")?;
-        let Some(part) = block.get(..got).filter(|part| !part.is_empty()) else { break };
-        events.push(part, &mut |event| heard.hear(&event.data)).context("the answer is not a stream of events")?;
+        let Some(part) = block.get(..got).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        events
+            .push(part, &mut |event| heard.hear(&event.data))
+            .context("the answer is not a stream of events")?;
     }
     println!();
     if let Some(why) = heard.refused {
@@ -152,14 +209,19 @@ impl Heard {
             self.done = true;
             return;
         }
-        let Ok(chunk) = serde_json::from_str::<serde_json::Value>(data) else { return };
+        let Ok(chunk) = serde_json::from_str::<serde_json::Value>(data) else {
+            return;
+        };
         if let Some(error) = chunk.pointer("/error/message").and_then(|m| m.as_str()) {
             self.refused = Some(error.to_owned());
         }
         if let Some(id) = chunk.get("id").and_then(|id| id.as_str()) {
             self.call = Some(id.to_owned());
         }
-        if let Some(text) = chunk.pointer("/choices/0/delta/content").and_then(|text| text.as_str()) {
+        if let Some(text) = chunk
+            .pointer("/choices/0/delta/content")
+            .and_then(|text| text.as_str())
+        {
             print!("{}", text.replace('\n', " "));
             // only for looks: a terminal that cannot be written to does not matter to the tour
             let _ = std::io::stdout().flush();
@@ -173,27 +235,57 @@ fn same_as_nothing(who: &Client, what: &str, path: &str, others: &str) -> Result
     let random: String = digits.chars().rev().collect();
     let theirs = who.raw(&format!("{path}{others}"))?;
     let nothing = who.raw(&format!("{path}{prefix}_{random}"))?;
-    ensure!(theirs.status == 404, "{path}{others} answered {} to another tenant", theirs.status);
-    ensure!(theirs == nothing, "another tenant's {what} and none are told apart");
-    println!("  {what} {others}: {} , as for one that never was, to the byte", theirs.status);
+    ensure!(
+        theirs.status == 404,
+        "{path}{others} answered {} to another tenant",
+        theirs.status
+    );
+    ensure!(
+        theirs == nothing,
+        "another tenant's {what} and none are told apart"
+    );
+    println!(
+        "  {what} {others}: {} , as for one that never was, to the byte",
+        theirs.status
+    );
     Ok(())
 }
 
 fn verify(home: &Home, guest: &Guest) -> Result<()> {
     let signed: Checkpoint = guest.steward.get("/tenant/v1/journal/checkpoint")?;
     let file = home.journal(guest.name);
-    audit::write(&mut guest.steward.get_stream("/tenant/v1/journal/export")?, &file)?;
-    let trust = Trust { vkey: Some(signed.verifier_key.parse()?), ..Trust::default() };
-    let report = export::verify(BufReader::new(std::fs::File::open(&file)?), &trust)
-        .map_err(|finding| anyhow::anyhow!("the journal of {} is not valid: {finding}", guest.name))?;
-    println!("  {:<8} valid: {} records, signed; {}", guest.name, report.records, file.display());
+    audit::write(
+        &mut guest.steward.get_stream("/tenant/v1/journal/export")?,
+        &file,
+    )?;
+    let trust = Trust {
+        vkey: Some(signed.verifier_key.parse()?),
+        ..Trust::default()
+    };
+    let report =
+        export::verify(BufReader::new(std::fs::File::open(&file)?), &trust).map_err(|finding| {
+            anyhow::anyhow!("the journal of {} is not valid: {finding}", guest.name)
+        })?;
+    println!(
+        "  {:<8} valid: {} records, signed; {}",
+        guest.name,
+        report.records,
+        file.display()
+    );
     Ok(())
 }
 
 fn farewell(guest: &Guest, data_plane: &str, model: &str) {
     step("your turn", &format!("as {}", guest.name));
-    println!("\n  export OPENAI_BASE_URL={data_plane}/v1\n  export OPENAI_API_KEY={}\n", guest.app_key);
-    println!("  curl {data_plane}/v1/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\");
+    println!(
+        "\n  export OPENAI_BASE_URL={data_plane}/v1\n  export OPENAI_API_KEY={}\n",
+        guest.app_key
+    );
+    println!(
+        "  curl {data_plane}/v1/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\"
+    );
     println!("    -H 'Content-Type: application/json' \\");
-    println!("    -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'");
+    println!(
+        "    -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
+    );
 }

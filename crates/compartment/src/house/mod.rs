@@ -38,7 +38,9 @@ const SCRIBES: usize = 4;
 
 /// More threads than processors write no faster and group less.
 fn scribes() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(SCRIBES)
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(SCRIBES)
 }
 
 /// Where a deployment is and what it needs from outside.
