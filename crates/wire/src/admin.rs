@@ -58,8 +58,8 @@ pub struct Tenant {
     /// `ten_` and 32 hexadecimal digits.
     pub id: String,
     /// Always `tenant`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: TenantObject,
     /// The operator's name for it.
     pub name: String,
@@ -94,8 +94,8 @@ pub struct ModelRoute {
     /// The name callers use.
     pub id: String,
     /// Always `model_route`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: ModelRouteObject,
     /// The upstream that serves it.
     pub upstream: String,

@@ -33,6 +33,21 @@ where
     <Option<T> as serde::Deserialize>::deserialize(from).map(Option::unwrap_or_default)
 }
 
+/// Reads whatever is there and takes a value of ours instead: for fields of answers that the gateway writes itself. Unlike
+/// `skip_deserializing` it leaves the field in the schema.
+pub(crate) fn ours<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default,
+{
+    <serde::de::IgnoredAny as serde::Deserialize>::deserialize(from).map(|_| T::default())
+}
+
+/// For fields of requests that never go to an upstream. Unlike `skip_serializing` it leaves the field in the schema.
+pub(crate) fn always<T>(_: &T) -> bool {
+    true
+}
+
 /// True where a list is empty or absent, so that it is not written.
 pub(crate) fn none_or_empty<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)

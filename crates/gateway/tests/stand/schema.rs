@@ -71,3 +71,73 @@ pub fn misfits(document: &Value, schema: &Value, value: &Value, at: &str, found:
         }
     }
 }
+
+/// The fields of `value` that `schema` says nothing of.
+pub fn undocumented(
+    document: &Value,
+    schema: &Value,
+    value: &Value,
+    at: &str,
+    found: &mut Vec<String>,
+) {
+    for item in value.as_array().into_iter().flatten() {
+        undocumented(
+            document,
+            &resolved(document, schema, value)["items"],
+            item,
+            at,
+            found,
+        );
+    }
+    for (name, field) in value.as_object().into_iter().flatten() {
+        let at = format!("{at}.{name}");
+        match described(document, schema, value, name) {
+            Some(schema) => undocumented(document, schema, field, &at, found),
+            None => found.push(format!("{at} is not documented")),
+        }
+    }
+}
+
+/// What `schema` says of a field of `value`; null for one of an object of which it leaves everything open.
+fn described<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+    value: &Value,
+    name: &str,
+) -> Option<&'a Value> {
+    const OPEN: &Value = &Value::Null;
+    let schema = resolved(document, schema, value);
+    if let Some(all) = schema["allOf"].as_array() {
+        return all
+            .iter()
+            .find_map(|schema| described(document, schema, value, name));
+    }
+    let fields = schema["properties"].as_object();
+    let additional = &schema["additionalProperties"];
+    match fields.and_then(|fields| fields.get(name)) {
+        Some(schema) => Some(schema),
+        None if additional.is_object() => Some(additional),
+        None => fields.is_none().then_some(OPEN),
+    }
+}
+
+/// Follows references and the choice that fits.
+fn resolved<'a>(document: &'a Value, schema: &'a Value, value: &Value) -> &'a Value {
+    if let Some(target) = schema["$ref"].as_str() {
+        return resolved(
+            document,
+            document.pointer(target.trim_start_matches('#')).unwrap(),
+            value,
+        );
+    }
+    let choices = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
+    let fits = |choice: &&Value| {
+        let mut found = Vec::new();
+        misfits(document, choice, value, "", &mut found);
+        found.is_empty()
+    };
+    match choices.and_then(|choices| choices.iter().find(fits)) {
+        Some(choice) => resolved(document, choice, value),
+        None => schema,
+    }
+}

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::answer::{at_most, read, word};
 use super::ask::{TOKENS_PER_REQUEST, reprinted_json_bound};
@@ -32,7 +33,8 @@ pub struct EmbeddingRequest {
 #[schema(as = EmbeddingRequest)]
 pub struct EmbeddingParams {
     /// Name of a model this key may use.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
+    #[schema(required)]
     pub model: String,
     /// Texts or token numbers, one or many (at most 2048).
     pub input: Input,
@@ -43,10 +45,10 @@ pub struct EmbeddingParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding_format: Option<EncodingFormat>,
     /// Folded into an identifier of the gateway's own.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub user: Option<String>,
     /// Folded into a salt of the gateway's own.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub cache_salt: Option<String>,
 }
 
@@ -132,8 +134,8 @@ word!(
 #[schema(as = EmbeddingList)]
 pub struct EmbeddingResponse {
     /// Always `list`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: ListObject,
     /// One vector per input. Must be there: an error an upstream reports has none.
     pub data: Vec<Embedding>,
@@ -149,14 +151,13 @@ pub struct EmbeddingResponse {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct Embedding {
     /// Always `embedding`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: EmbeddingObject,
     /// Number of the input, from 0.
     #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
     /// The vector as the upstream wrote it: numbers, or one base64 string. Checked, and not parsed into numbers.
-    #[schema(value_type = Object)]
     pub embedding: Vector,
 }
 
@@ -171,6 +172,17 @@ impl Vector {
         self.0.get()
     }
 }
+
+impl PartialSchema for Vector {
+    fn schema() -> RefOr<Schema> {
+        let either = OneOfBuilder::new()
+            .item(Vec::<f64>::schema())
+            .item(String::schema());
+        Schema::OneOf(either.build()).into()
+    }
+}
+
+impl ToSchema for Vector {}
 
 impl<'de> Deserialize<'de> for Vector {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Vector, D::Error> {

@@ -27,8 +27,8 @@ pub struct Call {
     /// `call_` and 32 hexadecimal digits.
     pub id: String,
     /// Always `call`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: CallObject,
     /// How far it is.
     pub state: CallState,

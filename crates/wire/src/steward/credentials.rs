@@ -40,11 +40,11 @@ word!(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Credential {
     /// Always `credential`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: CredentialObject,
     /// The upstream it is for.
     pub upstream: String,
-    /// How often it was set, from 1.
+    /// Grows whenever it is set.
     pub version: u64,
 }

@@ -87,8 +87,8 @@ pub struct Issuer {
     /// Its id, as in the path.
     pub id: String,
     /// Always `issuer`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: IssuerObject,
     /// `iss` of its tokens.
     pub issuer: String,

@@ -19,8 +19,8 @@ word!(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Checkpoint {
     /// Always `checkpoint`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: CheckpointObject,
     /// Number of records it covers.
     pub size: u64,
@@ -75,8 +75,8 @@ pub struct ProofQuery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InclusionProof {
     /// Always `inclusion_proof`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: InclusionProofObject,
     /// The record.
     pub record: RecordRow,

@@ -170,8 +170,8 @@ pub struct ApiKey {
     /// `key_` and 32 hexadecimal digits.
     pub id: String,
     /// Always `api_key`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: ApiKeyObject,
     /// For people.
     pub name: String,

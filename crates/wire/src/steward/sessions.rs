@@ -52,8 +52,8 @@ word!(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionToken {
     /// Always `session_token`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: SessionTokenObject,
     /// The token itself, for the end user's `Authorization: Bearer …`.
     pub token: Secret,
@@ -83,8 +83,8 @@ pub enum MyselfKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Myself {
     /// Always `principal`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: MyselfObject,
     /// What it is.
     pub kind: MyselfKind,

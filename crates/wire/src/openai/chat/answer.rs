@@ -29,11 +29,12 @@ word!(
 #[schema(as = ChatCompletion)]
 pub struct ChatResponse {
     /// Made by the gateway; an upstream's own id is dropped when it is read.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(required)]
     pub id: String,
     /// Always `chat.completion`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: ChatObject,
     /// Unix time in seconds.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -72,8 +73,8 @@ pub struct Choice {
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerMessage {
     /// Always `assistant`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub role: Assistant,
     /// Text.
     pub content: Option<String>,
@@ -143,8 +144,8 @@ pub struct AnswerCustom {
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Annotation {
     /// Always `url_citation`; other kinds are dropped when they are read.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub r#type: Citation,
     /// The page.
     pub url_citation: Option<UrlCitation>,
@@ -176,7 +177,8 @@ pub struct UrlCitation {
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AudioAnswer {
     /// The answer's id: what the upstream keeps under an id of its own cannot be asked for again.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(required)]
     pub id: String,
     /// The sound in base64.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -23,11 +23,12 @@ word!(
 #[schema(as = ChatCompletionChunk)]
 pub struct ChatChunk {
     /// Made by the gateway, the same in all pieces; an upstream's own id is dropped when it is read.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(required)]
     pub id: String,
     /// Always `chat.completion.chunk`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: ChunkObject,
     /// Unix time in seconds.
     #[serde(default, deserialize_with = "null_as_default")]

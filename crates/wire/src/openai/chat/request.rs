@@ -54,7 +54,8 @@ pub struct ChatParams {
     /// The conversation, 1 to 2048 messages.
     pub messages: Vec<Message>,
     /// Name of a model this key may use.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
+    #[schema(required)]
     pub model: String,
     /// How a spoken answer sounds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,13 +77,13 @@ pub struct ChatParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<bool>,
     /// Most tokens of each choice, reasoning included.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub max_completion_tokens: Option<u32>,
     /// Deprecated form of `max_completion_tokens`.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub max_tokens: Option<u32>,
     /// Accepted and not used: this gateway keeps no content to label. At most 16 pairs.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Option<Pairs<String>>,
     /// What the answer consists of.
@@ -101,10 +102,10 @@ pub struct ChatParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f64>,
     /// Folded into a key of the gateway's own.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub prompt_cache_key: Option<String>,
     /// Accepted and not used: nobody is asked to keep content.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub prompt_cache_retention: Option<String>,
     /// How much the model reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +114,7 @@ pub struct ChatParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
     /// Folded into an identifier of the gateway's own. At most 64 characters.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub safety_identifier: Option<String>,
     /// Sample alike where possible.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,13 +126,13 @@ pub struct ChatParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
     /// Only `false`: this gateway keeps no content and lets no upstream keep it.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub store: Option<bool>,
     /// Answer in server-sent events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
     /// What the stream carries; only with `stream`.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub stream_options: Option<StreamOptions>,
     /// 0 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +150,7 @@ pub struct ChatParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
     /// Folded into an identifier of the gateway's own. Deprecated form of `safety_identifier`.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub user: Option<String>,
     /// How long the answer is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,7 +159,7 @@ pub struct ChatParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_search_options: Option<WebSearchOptions>,
     /// Folded into a salt of the gateway's own.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub cache_salt: Option<String>,
 }
 

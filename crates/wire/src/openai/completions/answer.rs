@@ -20,11 +20,12 @@ word!(
 #[schema(as = Completion)]
 pub struct CompletionResponse {
     /// Made by the gateway; an upstream's own id is dropped when it is read.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(required)]
     pub id: String,
     /// Always `text_completion`.
-    #[serde(skip_deserializing)]
-    #[schema(value_type = String)]
+    #[serde(default, deserialize_with = "crate::json::ours")]
+    #[schema(value_type = String, required)]
     pub object: CompletionObject,
     /// Unix time in seconds.
     #[serde(default, deserialize_with = "null_as_default")]

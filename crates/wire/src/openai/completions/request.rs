@@ -33,7 +33,8 @@ pub struct CompletionRequest {
 #[schema(as = CompletionRequest)]
 pub struct CompletionParams {
     /// Name of a model this key may use.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
+    #[schema(required)]
     pub model: String,
     /// What to continue: texts or token numbers, one or many.
     pub prompt: Input,
@@ -54,7 +55,7 @@ pub struct CompletionParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<u32>,
     /// Most tokens of each choice. 16 where absent.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub max_tokens: Option<u32>,
     /// Number of choices per prompt, 1 to 128.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +73,7 @@ pub struct CompletionParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
     /// What the stream carries; only with `stream`.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub stream_options: Option<StreamOptions>,
     /// What comes after the completion.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,10 +85,10 @@ pub struct CompletionParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
     /// Folded into an identifier of the gateway's own.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub user: Option<String>,
     /// Folded into a salt of the gateway's own.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "crate::json::always")]
     pub cache_salt: Option<String>,
 }
 
