@@ -371,7 +371,7 @@ fn check_scopes(scopes: Rights) -> Result<(), Refused> {
 fn check_expiry(expires: Option<Timestamp>, now: Timestamp) -> Result<(), Refused> {
     if expires.is_some_and(|expires| expires <= now) {
         return Err(Refused::invalid(
-            "expires",
+            "expires_at",
             "the key would be over already; nothing was changed; choose a later time or revoke it",
         ));
     }

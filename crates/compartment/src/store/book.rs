@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 use super::edge::Edge;
-use super::ticket::{Stub, Tell, Ticket, ticket};
+use super::ticket::{Reply, Tell, Ticket, ticket};
 use super::transaction::Transaction;
 
 /// The connection, and the journal's edge beside it.
@@ -98,18 +98,18 @@ pub(super) trait Write: Send {
 struct Pending<T, F> {
     work: Option<F>,
     result: Result<T, StoreError>,
-    stub: Stub<T>,
+    reply: Reply<T>,
 }
 
 pub(super) fn pending<T: Send + 'static>(
     work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> (Box<dyn Write>, Ticket<T>) {
-    let (stub, ticket) = ticket();
+    let (reply, ticket) = ticket();
     (
         Box::new(Pending {
             work: Some(work),
             result: Err(StoreError::Closed),
-            stub,
+            reply,
         }),
         ticket,
     )
@@ -134,15 +134,15 @@ where
 
     fn recorded(self: Box<Self>) -> Option<Tell> {
         match self.result {
-            Ok(value) => Some(self.stub.recorded(value)),
+            Ok(value) => Some(self.reply.recorded(value)),
             Err(error) => {
-                self.stub.failed(&error);
+                self.reply.failed(&error);
                 None
             }
         }
     }
 
     fn failed(self: Box<Self>, error: &StoreError) {
-        self.stub.failed(error);
+        self.reply.failed(error);
     }
 }

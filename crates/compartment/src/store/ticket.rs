@@ -15,16 +15,16 @@ pub(crate) struct Ticket<T> {
 pub(super) type Tell = oneshot::Sender<Result<(), StoreError>>;
 
 /// The writer's side of a [`Ticket`].
-pub(super) struct Stub<T> {
+pub(super) struct Reply<T> {
     recorded: oneshot::Sender<Result<T, StoreError>>,
     durable: Tell,
 }
 
-pub(super) fn ticket<T>() -> (Stub<T>, Ticket<T>) {
+pub(super) fn ticket<T>() -> (Reply<T>, Ticket<T>) {
     let (recorded, wait_recorded) = oneshot::channel();
     let (durable, wait_durable) = oneshot::channel();
     (
-        Stub { recorded, durable },
+        Reply { recorded, durable },
         Ticket {
             recorded: Some(wait_recorded),
             durable: Some(wait_durable),
@@ -32,7 +32,7 @@ pub(super) fn ticket<T>() -> (Stub<T>, Ticket<T>) {
     )
 }
 
-impl<T> Stub<T> {
+impl<T> Reply<T> {
     /// Says that the transaction stands in the write-ahead log; gives what is to be told once it is synced.
     pub(super) fn recorded(self, value: T) -> Tell {
         // nobody may wait any longer, which is their right
