@@ -8,9 +8,9 @@ use crate::{
     compartment::Compartment,
     error::Refused,
     id::CallId,
-    meter::{Bill, Held, Intent, NO_TOKENS, Observed, Settlement},
+    meter::{self, Bill, Held, Intent, NO_TOKENS, Observed, Settlement},
     principal::Principal,
-    store::Ticket,
+    store::Noted,
     tenant::Tenant,
 };
 use evidence::{ANSWER_LABEL, Committer};
@@ -147,7 +147,8 @@ pub struct Permit {
     call: CallId,
     /// `None` once settled.
     held: Option<Held>,
-    intent: Option<Ticket<()>>,
+    /// Once it is noted.
+    intent: Option<Noted>,
     derived: Derived,
     /// Whether a [`Clean`] was made: before that, nothing can have left.
     cleaned: bool,
@@ -183,7 +184,7 @@ impl Compartment {
             }
         };
         let mut permit = Permit::holding(home, call, held, derive(home, who, &ask), now);
-        permit.record(intent?).await?;
+        permit.record(intent?)?;
         Ok(permit)
     }
 }
@@ -211,13 +212,10 @@ impl Permit {
         }
     }
 
-    async fn record(&mut self, intent: Intent) -> Result<(), Refused> {
+    fn record(&mut self, intent: Intent) -> Result<(), Refused> {
         let held = self.held.as_ref().ok_or(Refused::Internal)?;
-        let ticket = self.intent.insert(intent.submit(&self.home, held)?);
-        ticket
-            .recorded()
-            .await
-            .map_err(|error| self.home.fault(error))
+        let noted = self.intent.insert(intent.note(&self.home, held)?);
+        noted.recorded().map_err(|error| self.home.fault(error))
     }
 
     /// The call's id, minted here: what the client gets to see and what records show.
@@ -240,7 +238,7 @@ impl Permit {
     /// [`Refused::StoreUnavailable`] where the disk refused: the answer must not go out.
     pub async fn durable(&mut self) -> Result<(), Refused> {
         match &mut self.intent {
-            Some(ticket) => ticket
+            Some(noted) => noted
                 .durable()
                 .await
                 .map_err(|error| self.home.fault(error)),
@@ -312,7 +310,7 @@ impl Permit {
                 .unwrap_or(self.began),
         };
         self.home.counters.permit_closed();
-        self.home.ledger.settle(&self.home, held, settlement)
+        meter::settle(&self.home, held, &settlement, self.intent.is_some())
     }
 }
 

@@ -11,9 +11,9 @@ use crate::{
     issuers::{IssuerTable, Pinned},
     journal::{self, JournalKeys, SignedHead},
     keyset::TenantKeys,
-    meter::{Ledger, Meter, RefusalLog},
+    meter::{Meter, RefusalLog},
     principal::{Principal, Shown},
-    store::{self, StoreError, TenantDb, Ticket, Transaction},
+    store::{self, Note, Noted, StoreError, TenantDb, Ticket, Transaction},
     vault::VaultTable,
 };
 use evidence::RecordKind;
@@ -35,7 +35,6 @@ pub(crate) struct Tenant {
     pub(crate) jwks: JwksCache,
     pub(crate) vault: VaultTable,
     pub(crate) meter: Meter,
-    pub(crate) ledger: Ledger,
     pub(crate) refusals: RefusalLog,
     pub(crate) residents: Residents,
     pub(crate) counters: Arc<Counters>,
@@ -43,15 +42,12 @@ pub(crate) struct Tenant {
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     suspended: AtomicBool,
     poisoned: AtomicBool,
-    /// Whether anything was written since the journal was signed in a round.
-    written: AtomicBool,
 }
 
 /// What a tenant shares with the house.
 pub(crate) struct Surroundings {
     pub(crate) directory: Arc<Directory>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) ledger: Ledger,
     pub(crate) fetch_jwks: FetchJwks,
 }
 
@@ -94,14 +90,12 @@ impl Tenant {
             jwks: JwksCache::new(around.fetch_jwks),
             vault: VaultTable::new(vault),
             meter: Meter::new(tiers),
-            ledger: around.ledger,
             refusals: RefusalLog::default(),
             residents: Residents::default(),
             counters: around.counters,
             changing: Arc::default(),
             suspended: AtomicBool::new(suspended),
             poisoned: AtomicBool::new(false),
-            written: AtomicBool::new(true),
         })
     }
 
@@ -139,12 +133,23 @@ impl Tenant {
         self.db.read(read).await.map_err(|error| self.fault(error))
     }
 
+    /// Notes that a call begins, or why it did not.
+    pub(crate) fn note_first(&self, note: Note, now: Timestamp) -> Result<Noted, Refused> {
+        self.db
+            .note_first(note, now)
+            .map_err(|error| self.fault(error))
+    }
+
+    /// Notes how a call ended.
+    pub(crate) fn note_last(&self, note: Note, now: Timestamp) {
+        self.db.note_last(note, now);
+    }
+
     /// Queues a write. Never blocks.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Ticket<T>, StoreError> {
-        self.written.store(true, Ordering::Release);
         self.db.submit(write)
     }
 
@@ -159,13 +164,13 @@ impl Tenant {
     }
 
     /// Whether a round has anything to sign here; the next one has, only if something is written meanwhile.
-    pub(crate) fn take_written(&self) -> bool {
-        self.written.swap(false, Ordering::AcqRel)
+    pub(crate) fn take_unsigned(&self) -> bool {
+        self.db.take_unsigned()
     }
 
     /// What was taken was not signed: the next round tries again.
-    pub(crate) fn still_written(&self) {
-        self.written.store(true, Ordering::Release);
+    pub(crate) fn still_unsigned(&self) {
+        self.db.still_unsigned();
     }
 
     /// Writes rows and the record that says so, and waits until both survive a loss of power.
@@ -184,7 +189,12 @@ impl Tenant {
         ticket.settled().await.map_err(|error| self.fault(error))
     }
 
-    /// A connection of its own for a long read.
+    /// Brings what calls noted into the tenant's file.
+    pub(crate) async fn bring_in(&self) -> Result<(), Refused> {
+        self.db.bring_in().await.map_err(|error| self.fault(error))
+    }
+
+    /// A connection of its own for a long read, see [`Tenant::bring_in`].
     pub(crate) fn another_reader(&self) -> Result<store::Connection, Refused> {
         self.db.another_reader().map_err(|error| self.fault(error))
     }
@@ -204,7 +214,6 @@ impl Tenant {
 
     /// Waits until everything queued is written. Blocks; afterwards the file may be opened again.
     pub(crate) fn finish(&self) {
-        // What could not be written was answered as such.
-        let _ = self.db.submit(|_| Ok(())).and_then(Ticket::wait);
+        self.db.finish();
     }
 }

@@ -102,10 +102,8 @@ impl JournalView {
             .tenant
             .read(move |connection| records::page(connection, from, u64::MAX, limit))
             .await?;
-        Ok((from..)
-            .zip(page)
-            .map(|(seq, record)| row(seq, record))
-            .collect())
+        let rows = (from..).zip(page).map(|(seq, record)| row(seq, record));
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Proof that record number `seq` stands in the journal as it is signed now.
@@ -126,7 +124,7 @@ impl JournalView {
             Ok((records::get(connection, seq)?, path))
         };
         let (record, path) = self.tenant.read(read).await?;
-        let record = row(seq, record.ok_or(NO_RECORD)?);
+        let record = row(seq, record.ok_or(NO_RECORD)?)?;
         Ok(RecordProof {
             record,
             path: path.into_iter().map(|hash| hash.0).collect(),
@@ -198,12 +196,12 @@ impl fmt::Debug for Export {
     }
 }
 
-fn row(seq: u64, record: records::StoredRecord) -> RecordRow {
-    RecordRow {
+fn row(seq: u64, record: records::StoredRecord) -> Result<RecordRow, StoreError> {
+    Ok(RecordRow {
         seq,
+        leaf: record.leaf()?.0,
         body: record.body,
-        leaf: record.leaf.0,
-    }
+    })
 }
 
 fn write(tenant: &Tenant, pieces: Pieces<'_>) -> Result<(), Refused> {

@@ -15,7 +15,8 @@ const ROOM: usize = 64 * 1024;
 /// data_dir/
 ///   lock                  held by the process that has the deployment open
 ///   deployment.db         tenants by id, the directory, the deployment log
-///   tenants/<id>/store.db everything of one tenant: copy, move or delete the folder
+///   log/                  what calls noted lately; see `store::CommitLog`
+///   tenants/<id>/store.db everything of one tenant, but for the last notes of its calls while it is open
 /// ```
 pub(super) struct Folder {
     path: PathBuf,
@@ -64,6 +65,10 @@ impl Folder {
 
     pub(super) fn deployment(&self) -> PathBuf {
         self.path.join("deployment.db")
+    }
+
+    pub(super) fn commit_log(&self) -> PathBuf {
+        self.path.join("log")
     }
 
     pub(super) fn tenant(&self, id: &TenantId) -> PathBuf {

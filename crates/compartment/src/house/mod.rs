@@ -22,8 +22,7 @@ use crate::{
     journal::{self, JournalKeys},
     keys::{KeyProvider, Keyring, Secret32},
     keyset::{DeploymentKeys, TenantKeys},
-    meter::Ledger,
-    store::{DeploymentDb, Scribes, TenantDb, TenantState},
+    store::{CommitLog, DeploymentDb, Scribes, TenantDb, TenantState},
     tenant::{Surroundings, Tenant},
 };
 use evidence::deployment::Head;
@@ -86,7 +85,6 @@ pub struct House {
     registry: Arc<Registry<Tenant>>,
     operators: RwLock<HashMap<ApiKeyId, [u8; 32]>>,
     pub(crate) decoy: Decoy,
-    ledger: Ledger,
     heads: Mutex<Vec<(TenantId, Head)>>,
     pub(crate) counters: Arc<Counters>,
     /// Tenants are created and suspended one after another.
@@ -133,21 +131,21 @@ impl House {
     pub fn open(config: HouseConfig) -> Result<Arc<Self>, HouseError> {
         let (folder, keyring, db, keys) = Self::parts(&config, false)?;
         let operators = db.operator_keys()?.into_iter().collect();
-        let log = JournalKeys::deployment(&keyring.deployment_root()?)?;
-        db.check_log(|connection| journal::check(connection, log.vkey()))?;
+        let signer = JournalKeys::deployment(&keyring.deployment_root()?)?;
+        db.check_log(|connection| journal::check(connection, signer.vkey()))?;
+        let log = CommitLog::open(&folder.commit_log())?;
         Ok(Arc::new(Self {
             folder,
             fetch_jwks: config.fetch_jwks,
             keyring: Arc::new(keyring),
-            directory: Arc::new(Directory::new(db, keys, log)),
+            directory: Arc::new(Directory::new(db, keys, signer)),
             registry: Arc::new(Registry::new(config.open_compartments, Tenant::finish)),
             operators: RwLock::new(operators),
             decoy: Decoy::new()?,
-            ledger: Ledger::start()?,
             heads: Mutex::default(),
             counters: Arc::default(),
             changing: Arc::default(),
-            scribes: Scribes::start(scribes())?,
+            scribes: Scribes::start(scribes(), log)?,
         }))
     }
 
@@ -216,7 +214,7 @@ impl House {
         let waiting = |id| self.registry.peek(id).map_or(0, |tenant| tenant.waiting());
         HouseStats {
             open_compartments: open.len(),
-            settlements_waiting: self.ledger.waiting(),
+            settlements_waiting: self.scribes.log().unwritten(),
             writes_waiting: open.iter().map(waiting).sum(),
             ..self.counters.stats()
         }
@@ -235,9 +233,22 @@ impl House {
         })
     }
 
-    /// Waits until every call that ended is settled in the store. For the end of a process.
+    /// Brings what the calls of every open tenant noted into its file. For the end of a process: the next one then finds
+    /// nothing to catch up on.
     pub async fn settled(&self) {
-        self.ledger.settled().await;
+        if let Err(error) = self.scribes.log().flush() {
+            tracing::warn!(%error, "settlements wait for the disk");
+        }
+        for id in self.registry.ids() {
+            if let Some(tenant) = self.registry.peek(&id)
+                && let Err(why) = tenant.bring_in().await
+            {
+                tracing::warn!(
+                    code = why.code(),
+                    "the commit log keeps calls for the next start"
+                );
+            }
+        }
     }
 
     pub(crate) async fn tenant_of_key(
@@ -300,16 +311,17 @@ impl House {
             .ok_or(Refused::NotFound { what: "tenant" })?;
         let root = self.keyring.open_root(&id)?;
         let signer = JournalKeys::derive(&root, &id)?;
-        let (vkey, logged) = (signer.vkey().clone(), self.directory.db.logged_size(&id)?);
+        let logged = self.directory.db.logged_size(&id)?;
         let db = TenantDb::open(
             &self.folder.tenant(&id),
+            id,
             &self.scribes,
-            move |transaction| journal::resume(transaction, &vkey, logged, now),
+            |connection| journal::check(connection, signer.vkey()),
+            move |transaction| journal::resume(transaction, logged, now),
         )?;
         let around = Surroundings {
             directory: Arc::clone(&self.directory),
             counters: Arc::clone(&self.counters),
-            ledger: self.ledger.clone(),
             fetch_jwks: Arc::clone(&self.fetch_jwks),
         };
         let keys = TenantKeys::derive(&root, &id);

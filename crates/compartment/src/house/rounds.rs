@@ -31,6 +31,8 @@ impl House {
     }
 
     fn round(&self, now: Timestamp) -> Result<(), Refused> {
+        // first, so that what is noted from now on is in the new segment
+        let turning = self.scribes.log().turn();
         let open = self.registry.ids();
         // All are queued before the first is waited for, so that their syncs overlap.
         let visits: Vec<_> = open
@@ -42,7 +44,14 @@ impl House {
             let ended = visit.end().map(|head| self.heads.lock().extend(head));
             first = first.and(ended);
         }
-        first = first.and(self.log_heads(now));
+        // every tenant that had notes in the older segments was visited, or is closed
+        let turned = match turning {
+            Ok(true) if first.is_ok() => self.scribes.log().turned(),
+            turning => turning.map(drop),
+        };
+        first = first
+            .and(turned.map_err(Refused::from))
+            .and(self.log_heads(now));
         self.registry.close_unused(now, IDLE);
         first
     }
@@ -70,7 +79,7 @@ impl Visit {
     /// `None` where nothing was written since the last round.
     fn begin(tenant: Arc<Tenant>, now: Timestamp) -> Option<Self> {
         tenant.refusals.flush(&tenant, now);
-        tenant.take_written().then(|| {
+        tenant.take_unsigned().then(|| {
             let signing = tenant.sign(now);
             Self { tenant, signing }
         })
@@ -78,7 +87,7 @@ impl Visit {
 
     fn end(self) -> Result<Option<(TenantId, Head)>, Refused> {
         let signed = self.signing.and_then(Ticket::wait).map_err(|error| {
-            self.tenant.still_written();
+            self.tenant.still_unsigned();
             self.tenant.fault(error)
         })?;
         Ok(signed.map(|signed| (self.tenant.id, self.tenant.journal.head(&signed))))

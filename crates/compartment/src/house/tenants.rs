@@ -30,6 +30,7 @@ impl House {
             this.keyring.create_root(&id)?;
             TenantDb::create(
                 &this.folder.tenant(&id),
+                id,
                 &this.scribes,
                 move |transaction| {
                     let admin = Admin {

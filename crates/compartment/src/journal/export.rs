@@ -46,7 +46,7 @@ pub(crate) fn export<W: Write>(
         let mut kept = kept.into_iter().peekable();
         for record in page {
             writer
-                .record(&record.body, record.leaf)
+                .record(&record.body, record.leaf()?)
                 .map_err(unwritten)?;
             done += 1;
             if let Some((_, note)) = kept.next_if(|(at, _)| *at == done && done < size) {

@@ -128,19 +128,17 @@ pub(crate) fn checkpoint(
     Ok(Some(SignedHead { size, root, time }))
 }
 
-/// What a tenant's first transaction does when it opens: nothing is written to a journal that was changed behind our
-/// back, and then what a crash left open is settled. `logged` is the most records that the deployment log says it had.
+/// What a tenant's first transaction does when it opens: what a crash left open is settled. `logged` is the most records
+/// that the deployment log says its journal had.
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] where records or signatures do not fit, or the file is an older one; faults of the store.
+/// [`StoreError::Corrupt`] where the file is an older one; faults of the store.
 pub(crate) fn resume(
     transaction: &Transaction<'_>,
-    vkey: &VerifierKey,
     logged: u64,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    check(transaction, vkey)?;
     if transaction.head().0 < logged {
         return Err(StoreError::Corrupt(
             "journal: it is shorter than the deployment log says".to_owned(),

@@ -209,7 +209,7 @@ impl Meter {
         Ok(())
     }
 
-    /// To be called once the store has the charge.
+    /// To be called once the journal has the charge.
     pub(crate) fn settle(&self, charge: Charge) {
         for crossed in self.counts.lock().book.settle(charge) {
             tracing::info!(

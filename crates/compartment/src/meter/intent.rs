@@ -6,7 +6,7 @@ use crate::{
     id::CallId,
     permit::Ask,
     principal::{BlindName, Principal},
-    store::{self, Ticket},
+    store::{Begun, Note, Noted},
     tenant::Tenant,
 };
 use evidence::{Blinded, CallIntent, Id, REQUEST_LABEL, RecordKind, commit};
@@ -18,7 +18,7 @@ const NO_RULES: &str = "no-rules/1";
 /// The intent of a call, complete but for what is held.
 pub(crate) struct Intent {
     record: CallIntent,
-    row: store::calls::CallRow,
+    begun: Begun,
 }
 
 impl Intent {
@@ -33,13 +33,12 @@ impl Intent {
         now: Timestamp,
     ) -> Result<Self, Refused> {
         let id = |text: &str| Id::new(text).map_err(|_| Refused::Internal);
-        let credential = who.credential();
         let salt = home.keys.commitment_salt(&call);
         let journalled =
             |name: Option<BlindName>| name.map(|name| Blinded::from_bytes(name.journalled));
         let record = CallIntent {
             call: id(&call.to_string())?,
-            credential: id(&credential)?,
+            credential: id(&who.credential())?,
             subject: journalled(who.subject),
             session: journalled(who.session),
             route: id(ask.route.as_str())?,
@@ -51,37 +50,24 @@ impl Intent {
             reserved_nanos: 0,
             request_commitment: commit(&salt, REQUEST_LABEL, ask.request_bytes),
         };
-        let row = store::calls::CallRow {
-            id: call,
-            credential,
+        let begun = Begun {
             subject: who.subject.map(|name| name.stored),
             session: who.session.map(|name| name.stored),
-            route: ask.route.as_str().to_owned(),
-            model: ask.facts.model.to_owned(),
-            upstream: ask.upstream.to_owned(),
             started: now,
-            bound_input: 0,
-            bound_output: 0,
-            reserved: 0,
-            end: None,
         };
-        Ok(Self { record, row })
+        Ok(Self { record, begun })
     }
 
-    /// Sends the intent on its way to the disk, with what is held. Never blocks.
-    pub(crate) fn submit(mut self, home: &Tenant, held: &Held) -> Result<Ticket<()>, Refused> {
+    /// Notes the intent, with what is held. It is not recorded yet.
+    pub(crate) fn note(mut self, home: &Tenant, held: &Held) -> Result<Noted, Refused> {
         let bound = held.bound();
         self.record.bound_input_tokens = bound.input;
         self.record.bound_output_tokens = bound.output;
         self.record.reserved_nanos = held.cost().get();
-        self.row.bound_input = bound.input;
-        self.row.bound_output = bound.output;
-        self.row.reserved = held.cost().get();
-        let ticket = home.submit(move |transaction| {
-            store::calls::insert(transaction, &self.row)?;
-            transaction.append(RecordKind::CallIntent(self.record), self.row.started)?;
-            Ok(())
-        });
-        ticket.map_err(|error| home.fault(error))
+        let note = Note {
+            record: RecordKind::CallIntent(self.record),
+            begun: Some(self.begun),
+        };
+        home.note_first(note, self.begun.started)
     }
 }

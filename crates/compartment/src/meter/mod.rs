@@ -10,5 +10,5 @@ mod refusals;
 pub(crate) use bill::{Bill, NO_TOKENS, Observed};
 pub(crate) use hold::{Held, Meter, Tiers};
 pub(crate) use intent::Intent;
-pub(crate) use ledger::{Ledger, Settlement};
+pub(crate) use ledger::{Settlement, settle};
 pub(crate) use refusals::RefusalLog;

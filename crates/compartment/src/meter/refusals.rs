@@ -4,7 +4,9 @@
 //! within that second are counted and become one record, which names the first of them, with the next second or round.
 //! So a caller that is refused a thousand times a second costs two records, not a thousand.
 
-use crate::{error::Refused, id::CallId, permit::Ask, principal::Principal, tenant::Tenant};
+use crate::{
+    error::Refused, id::CallId, permit::Ask, principal::Principal, store::Note, tenant::Tenant,
+};
 use evidence::{CallRefused, Id, RecordKind};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -131,8 +133,11 @@ fn record(home: &Tenant, kind: Kind, call: CallId, count: NonZeroU32, now: Times
         count,
     };
     // Nobody waits for it, and where the disk is full the refusal stands all the same.
-    let _ =
-        home.submit(move |transaction| transaction.append(RecordKind::CallRefused(refused), now));
+    let note = Note {
+        record: RecordKind::CallRefused(refused),
+        begun: None,
+    };
+    let _ = home.note_first(note, now).map(|noted| noted.recorded());
 }
 
 #[cfg(test)]

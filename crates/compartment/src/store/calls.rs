@@ -1,11 +1,12 @@
 //! Calls: what was reserved for each, and how it ended.
 
-use evidence::{Basis, Outcome};
+use evidence::{Basis, CallIntent, CallSettled, Id, Outcome};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{StoreError, count, millis, time, uncount, unreadable, usage};
+use super::entry::Begun;
+use super::{StoreError, count, millis, time, uncount, unreadable};
 use crate::id::CallId;
 
 /// A call's intent.
@@ -44,31 +45,88 @@ pub(crate) struct CallEnd {
 const COLUMNS: &str = "id, credential, subject, session, route, model, upstream, started, bound_input, bound_output, \
     reserved, ended, outcome, basis, status, input, cached_input, output, cost";
 
+impl CallRow {
+    /// The row of a call that begins.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] where the record names no call of ours.
+    pub(super) fn begun(intent: &CallIntent, begun: &Begun) -> Result<Self, StoreError> {
+        let text = |id: &Id| id.as_str().to_owned();
+        Ok(Self {
+            id: id(&intent.call)?,
+            credential: text(&intent.credential),
+            subject: begun.subject,
+            session: begun.session,
+            route: text(&intent.route),
+            model: text(&intent.model),
+            upstream: text(&intent.upstream),
+            started: begun.started,
+            bound_input: intent.bound_input_tokens,
+            bound_output: intent.bound_output_tokens,
+            reserved: intent.reserved_nanos,
+            end: None,
+        })
+    }
+}
+
+impl CallEnd {
+    /// What a record says that stands in the journal since `at`.
+    pub(crate) fn of(settled: &CallSettled, at: Timestamp) -> Self {
+        Self {
+            at,
+            outcome: settled.outcome,
+            basis: settled.measured,
+            status: settled.status,
+            input: settled.input_tokens,
+            cached_input: settled.cached_input_tokens,
+            output: settled.output_tokens,
+            cost: settled.cost_nanos,
+        }
+    }
+}
+
+/// The call that a record names.
+pub(crate) fn id(named: &Id) -> Result<CallId, StoreError> {
+    CallId::parse(named.as_str())
+        .map_err(|_| StoreError::Corrupt("a record names no call of ours".to_owned()))
+}
+
+/// Writes a call, whether it is over or not.
 pub(crate) fn insert(connection: &Connection, call: &CallRow) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO call (id, credential, subject, session, route, model, upstream, started, bound_input, \
-         bound_output, reserved) VALUES (:id, :credential, :subject, :session, :route, :model, :upstream, :started, \
-         :bound_input, :bound_output, :reserved)",
+         bound_output, reserved, ended, outcome, basis, status, input, cached_input, output, cost) VALUES \
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?;
-    insert.execute(named_params! {
-        ":id": call.id.as_bytes(),
-        ":credential": call.credential,
-        ":subject": call.subject,
-        ":session": call.session,
-        ":route": call.route,
-        ":model": call.model,
-        ":upstream": call.upstream,
-        ":started": millis(call.started),
-        ":bound_input": count(call.bound_input),
-        ":bound_output": count(call.bound_output),
-        ":reserved": count(call.reserved),
-    })?;
+    let end = call.end.as_ref();
+    let number = |of: fn(&CallEnd) -> u64| end.map(|end| count(of(end)));
+    insert.execute(params![
+        call.id.as_bytes(),
+        call.credential,
+        call.subject,
+        call.session,
+        call.route,
+        call.model,
+        call.upstream,
+        millis(call.started),
+        count(call.bound_input),
+        count(call.bound_output),
+        count(call.reserved),
+        end.map(|end| millis(end.at)),
+        end.map(|end| word(&end.outcome)).transpose()?,
+        end.map(|end| word(&end.basis)).transpose()?,
+        end.map(|end| end.status),
+        number(|end| end.input),
+        number(|end| end.cached_input),
+        number(|end| end.output),
+        number(|end| end.cost),
+    ])?;
     Ok(())
 }
 
-/// Settles a call and adds it to what was used. Says whether it was open: a call is settled once, and what it used
-/// counts once.
-pub(crate) fn settle(
+/// Settles a call. Says whether it was open.
+pub(super) fn settle(
     connection: &Connection,
     id: &CallId,
     end: &CallEnd,
@@ -88,9 +146,6 @@ pub(crate) fn settle(
         ":output": count(end.output),
         ":cost": count(end.cost),
     })?;
-    if changed == 1 {
-        usage::add_call(connection, id)?;
-    }
     Ok(changed == 1)
 }
 

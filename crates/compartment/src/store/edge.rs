@@ -1,7 +1,7 @@
 //! The journal's edge: what appending needs, and how it is read back from a file that may have been tampered with.
 
-use evidence::log::{HashReader, Tree, stored_from};
-use evidence::{Frontier, Record};
+use evidence::log::{Hash, Tree};
+use evidence::{Frontier, Record, RecordKind};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -17,6 +17,22 @@ pub(super) struct Edge {
     pub(super) frontier: Frontier,
     /// The last record's time. Records never go back in time, whatever the clock does.
     pub(super) last: Option<Timestamp>,
+}
+
+impl Edge {
+    /// Puts a record at the end; gives it with its canonical form and the hashes that it brings to the tree.
+    pub(super) fn append(
+        &mut self,
+        kind: RecordKind,
+        now: Timestamp,
+    ) -> (Record, Vec<u8>, Vec<Hash>) {
+        let time = self.last.map_or(now, |last| last.max(now));
+        let record = Record::new(self.frontier.size(), time, kind);
+        let body = record.canonical();
+        let hashes = self.frontier.append(evidence::leaf_hash(&body));
+        self.last = Some(time);
+        (record, body, hashes)
+    }
 }
 
 /// Rebuilds the edge of a tenant's journal.
@@ -38,9 +54,6 @@ pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
 /// [`StoreError::Corrupt`] where records, tree and checkpoint do not fit each other.
 pub(super) fn frontier(connection: &Connection) -> Result<Frontier, StoreError> {
     let size = records::size(connection)?;
-    if records::nodes(connection)? != stored_from(size) {
-        return Err(damaged("the tree is not the one of as many records"));
-    }
     let (signed, note) = records::checkpoint_within(connection, u64::MAX)?.unwrap_or_default();
     if signed > size {
         return Err(damaged(
@@ -59,10 +72,7 @@ pub(super) fn frontier(connection: &Connection) -> Result<Frontier, StoreError> 
             return Err(damaged("a record is missing"));
         }
         for record in page {
-            let from = stored_from(frontier.size());
-            let hashes = frontier.append(evidence::leaf_hash(&record.body));
-            let places: Vec<u64> = (from..).take(hashes.len()).collect();
-            if nodes.read_hashes(&places).ok() != Some(hashes) {
+            if frontier.append(evidence::leaf_hash(&record.body)) != record.hashes {
                 return Err(damaged("a record is not the one its hash was made of"));
             }
         }
@@ -78,7 +88,7 @@ fn last(connection: &Connection, size: u64) -> Result<Option<Timestamp>, StoreEr
     let stored =
         records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
     let record = Record::parse(&stored.body)?;
-    if evidence::leaf_hash(&stored.body) != stored.leaf || record.seq() != last {
+    if evidence::leaf_hash(&stored.body) != stored.leaf()? || record.seq() != last {
         return Err(damaged(
             "the last record is not the one its hash was made of",
         ));

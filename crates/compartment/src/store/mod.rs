@@ -1,18 +1,23 @@
-//! The embedded store: one SQLite file for each tenant, and one for the deployment.
+//! The embedded store: one SQLite file for each tenant, and one for the deployment; before the tenants' files a commit log
+//! for what their calls note.
 //!
 //! It is dumb. It sees ids, times, counts, blind indexes and sealed bytes; it never sees a name, a text or a key. SQL
 //! stands here and nowhere else.
 
+mod batch;
 mod book;
 pub(crate) mod calls;
 mod connection;
 pub(crate) mod deployment;
 mod desk;
 mod edge;
+mod entry;
 mod error;
 pub(crate) mod issuers;
 pub(crate) mod keys;
 pub(crate) mod limits;
+mod log;
+mod pen;
 pub(crate) mod records;
 mod schema;
 mod scribes;
@@ -25,12 +30,15 @@ mod transaction;
 pub(crate) mod usage;
 pub(crate) mod vault;
 
+pub(crate) use batch::Batch;
 pub(crate) use deployment::{ClaimPlace, DeploymentDb, LoggedHead, TenantRow, TenantState};
+pub(crate) use entry::{Begun, Note};
 pub use error::StoreError;
+pub(crate) use log::CommitLog;
 pub(crate) use rusqlite::Connection;
 pub(crate) use scribes::Scribes;
 pub(crate) use tenant::TenantDb;
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Noted, Ticket};
 pub(crate) use transaction::Transaction;
 
 use jiff::Timestamp;

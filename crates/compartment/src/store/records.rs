@@ -1,31 +1,43 @@
 //! The journal's records, the hashes of its tree, its checkpoints.
 
-use evidence::log::{Hash, HashReader, stored_from};
+use evidence::log::{Hash, HashReader, split_stored_hash_index};
 use evidence::tiles::TILE_WIDTH;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, count, millis};
 
-/// One record as it stands: its canonical bytes, and the leaf hash that was stored with it.
+/// One record as it stands: its canonical bytes, and the hashes that were stored with it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StoredRecord {
     pub(crate) body: Vec<u8>,
-    pub(crate) leaf: Hash,
+    pub(super) hashes: Vec<Hash>,
 }
 
+impl StoredRecord {
+    /// Its leaf hash, as it was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] where there is none.
+    pub(crate) fn leaf(&self) -> Result<Hash, StoreError> {
+        let leaf = self.hashes.first().copied();
+        leaf.ok_or_else(|| StoreError::Corrupt("log: a record has no hash".to_owned()))
+    }
+}
+
+/// Appends a record with the hashes that it brings to the tree: its leaf, then the roots of the subtrees that it
+/// completes, in that order.
 pub(super) fn insert(
     connection: &Connection,
     seq: u64,
     body: &[u8],
     hashes: &[Hash],
 ) -> Result<(), StoreError> {
-    let mut record = connection.prepare_cached("INSERT INTO record (seq, body) VALUES (?1, ?2)")?;
-    record.execute(params![count(seq), body])?;
-    let mut node = connection.prepare_cached("INSERT INTO node (place, hash) VALUES (?1, ?2)")?;
-    for (place, hash) in (stored_from(seq)..).zip(hashes) {
-        node.execute(params![count(place), hash.0])?;
-    }
+    let mut insert =
+        connection.prepare_cached("INSERT INTO record (seq, body, hashes) VALUES (?1, ?2, ?3)")?;
+    let hashes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
+    insert.execute(params![count(seq), body, hashes])?;
     Ok(())
 }
 
@@ -33,13 +45,6 @@ pub(super) fn insert(
 pub(crate) fn size(connection: &Connection) -> Result<u64, StoreError> {
     let last: Option<i64> =
         connection.query_row("SELECT max(seq) FROM record", [], |row| row.get(0))?;
-    Ok(last.map_or(0, |last| last.unsigned_abs().saturating_add(1)))
-}
-
-/// How many hashes the tree has.
-pub(super) fn nodes(connection: &Connection) -> Result<u64, StoreError> {
-    let last: Option<i64> =
-        connection.query_row("SELECT max(place) FROM node", [], |row| row.get(0))?;
     Ok(last.map_or(0, |last| last.unsigned_abs().saturating_add(1)))
 }
 
@@ -56,22 +61,21 @@ pub(crate) fn page(
     limit: u32,
 ) -> Result<Vec<StoredRecord>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT seq, body FROM record WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
+        "SELECT body, hashes FROM record WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
     )?;
-    let mut leaf = connection.prepare_cached("SELECT hash FROM node WHERE place = ?1")?;
     let rows = select.query_map(params![count(from), count(to), limit], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get(1)?))
-    })?;
-    rows.map(|row| {
-        let (seq, body) = row?;
-        let place = count(stored_from(seq.unsigned_abs()));
-        let hash = leaf.query_row([place], |row| row.get(0))?;
+        let hashes: Vec<u8> = row.get(1)?;
         Ok(StoredRecord {
-            body,
-            leaf: Hash(hash),
+            body: row.get(0)?,
+            hashes: hashes_of(&hashes),
         })
-    })
-    .collect()
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is no whole hash is left out, and missed by whoever counts them.
+fn hashes_of(bytes: &[u8]) -> Vec<Hash> {
+    bytes.as_chunks().0.iter().copied().map(Hash).collect()
 }
 
 /// Keeps a signed checkpoint, and forgets the earlier ones of the same 256 records: one a second would take more room
@@ -128,18 +132,21 @@ pub(crate) struct Nodes<'a>(pub(crate) &'a Connection);
 
 impl HashReader for Nodes<'_> {
     fn read_hashes(&self, places: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
-        let gone = |_: rusqlite::Error| tlog_tiles::Error::IndexesNotInTree;
+        const GONE: tlog_tiles::Error = tlog_tiles::Error::IndexesNotInTree;
         let mut select = self
             .0
-            .prepare_cached("SELECT hash FROM node WHERE place = ?1")
-            .map_err(gone)?;
+            .prepare_cached("SELECT substr(hashes, ?2, 32) FROM record WHERE seq = ?1")
+            .map_err(|_| GONE)?;
         places
             .iter()
             .map(|place| {
+                // a subtree of 2^level records is complete with its last one
+                let (level, n) = split_stored_hash_index(*place);
+                let seq = (n.saturating_add(1) << level).saturating_sub(1);
                 select
-                    .query_row([count(*place)], |row| row.get(0))
+                    .query_row([count(seq), i64::from(level) * 32 + 1], |row| row.get(0))
                     .map(Hash)
-                    .map_err(gone)
+                    .map_err(|_| GONE)
             })
             .collect()
     }

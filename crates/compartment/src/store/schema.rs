@@ -2,11 +2,10 @@
 
 use rusqlite_migration::M;
 
-/// A Merkle log: its records, the hashes of its tree by their place (`tlog_tiles`), its signed checkpoints.
+/// A Merkle log: its records, each with the hashes that it brings to the tree, and its signed checkpoints.
 macro_rules! journal {
     () => {
-        "CREATE TABLE record (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
-        CREATE TABLE node (place INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+        "CREATE TABLE record (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, hashes BLOB NOT NULL) STRICT;
         CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;"
     };
 }

@@ -26,10 +26,15 @@ use parking_lot::{Condvar, Mutex};
 use super::StoreError;
 use super::book::Book;
 use super::desk::Desk;
+use super::log::CommitLog;
+use super::pen::Pen;
+use crate::id::TenantId;
 
 /// The threads. Dropping it ends them once their lines are empty; what is submitted afterwards is refused.
 pub(crate) struct Scribes {
     lines: Arc<Lines>,
+    /// What calls note goes there first.
+    log: Arc<CommitLog>,
     writing: Vec<JoinHandle<()>>,
     syncing: Vec<JoinHandle<()>>,
 }
@@ -59,10 +64,11 @@ impl Scribes {
     /// # Errors
     ///
     /// What the system says of starting threads.
-    pub(crate) fn start(threads: usize) -> Result<Self, StoreError> {
+    pub(crate) fn start(threads: usize, log: CommitLog) -> Result<Self, StoreError> {
         // dropped on an early return, it ends the threads that did start
         let mut scribes = Self {
             lines: Arc::default(),
+            log: Arc::new(log),
             writing: Vec::new(),
             syncing: Vec::new(),
         };
@@ -86,8 +92,14 @@ impl Scribes {
     }
 
     /// A desk for what `book` writes; `wal` is the `-wal` file of its connection.
-    pub(super) fn desk(&self, book: Book, wal: File) -> Arc<Desk> {
-        Arc::new(Desk::new(Arc::clone(&self.lines), book, wal))
+    pub(super) fn desk(&self, tenant: TenantId, pen: Pen, book: Book, wal: File) -> Arc<Desk> {
+        let (lines, log) = (Arc::clone(&self.lines), Arc::clone(&self.log));
+        Arc::new(Desk::new(tenant, lines, log, pen, book, wal))
+    }
+
+    /// The commit log.
+    pub(crate) fn log(&self) -> &CommitLog {
+        &self.log
     }
 }
 

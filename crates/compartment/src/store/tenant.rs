@@ -4,14 +4,18 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::book::Book;
 use super::desk::Desk;
 use super::edge::edge;
+use super::entry::Note;
+use super::pen::Pen;
 use super::transaction::Transaction;
-use super::{Scribes, StoreError, Ticket, connection, schema};
+use super::{Noted, Scribes, StoreError, Ticket, connection, schema};
+use crate::id::TenantId;
 
 /// Marks the file as one of ours ("cofd"), for tools such as file(1).
 const APPLICATION: i32 = 0x636f_6664;
@@ -35,15 +39,17 @@ impl TenantDb {
     /// Faults of the disk. It may be tried again.
     pub(crate) fn create(
         folder: &Path,
+        tenant: TenantId,
         scribes: &Scribes,
         first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         connection::folder(folder)?;
-        Self::start(&folder.join(FILE), scribes, first)
+        Self::start(&folder.join(FILE), tenant, scribes, |_| Ok(()), first)
     }
 
-    /// Opens the file in `folder` and checks that the journal fits its tree and its newest checkpoint. `first` runs
-    /// before anything else can be written, in a transaction of its own; where it fails, nothing was written.
+    /// Opens the file in `folder` and checks that the journal fits its tree and its newest checkpoint. `check` sees it
+    /// before anything is written. Then what calls of an earlier process noted is brought in, and `first` runs, in a
+    /// transaction of its own, before anything else.
     ///
     /// # Errors
     ///
@@ -51,36 +57,61 @@ impl TenantDb {
     /// no spend and no journal; [`StoreError::Corrupt`] where records and tree do not fit each other.
     pub(crate) fn open(
         folder: &Path,
+        tenant: TenantId,
         scribes: &Scribes,
+        check: impl FnOnce(&Connection) -> Result<(), StoreError>,
         first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         let file = folder.join(FILE);
         if !file.try_exists()? {
             return Err(StoreError::Missing);
         }
-        Self::start(&file, scribes, first)
+        Self::start(&file, tenant, scribes, check, first)
     }
 
     fn start(
         file: &Path,
+        tenant: TenantId,
         scribes: &Scribes,
+        check: impl FnOnce(&Connection) -> Result<(), StoreError>,
         first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         let writer = connection::writer(file, schema::TENANT, "NORMAL")?;
         let edge = edge(&writer)?;
+        check(&writer)?;
         // a write makes sure that the write-ahead log is there to be synced
         writer.pragma_update(None, "application_id", APPLICATION)?;
         let wal = OpenOptions::new()
             .read(true)
             .write(true)
             .open(file.with_extension("db-wal"))?;
+        let left = scribes.log().left(&tenant, edge.frontier.size());
+        let desk = scribes.desk(tenant, Pen::new(edge), Book::new(writer), wal);
+        for note in left {
+            desk.note_again(note);
+        }
         let db = Self {
-            desk: scribes.desk(Book::new(writer, edge), wal),
+            desk,
             reader: Mutex::new(connection::reader(file)?),
             turn: Arc::default(),
         };
         db.submit(first)?.wait()?;
+        scribes.log().brought(&tenant);
         Ok(db)
+    }
+
+    /// Notes that a call begins, or why it did not. Not recorded before [`Noted::recorded`] says so.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be noted just now; nothing was.
+    pub(crate) fn note_first(&self, note: Note, now: Timestamp) -> Result<Noted, StoreError> {
+        self.desk.note_first(note, now)
+    }
+
+    /// Notes how a call ended, and records it, now or as soon as the disk allows.
+    pub(crate) fn note_last(&self, note: Note, now: Timestamp) {
+        self.desk.note_last(note, now);
     }
 
     /// Queues a write.
@@ -95,7 +126,37 @@ impl TenantDb {
         self.desk.submit(work)
     }
 
-    /// Reads, on this thread. What is recorded is seen.
+    /// Whether the journal grew since this was asked the last time, or since [`TenantDb::still_unsigned`].
+    pub(crate) fn take_unsigned(&self) -> bool {
+        self.desk.take_unsigned()
+    }
+
+    /// What was taken was not signed.
+    pub(crate) fn still_unsigned(&self) {
+        self.desk.still_unsigned();
+    }
+
+    /// Brings what calls noted into the file, where [`TenantDb::read_now`] and other connections see it.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub(crate) async fn bring_in(&self) -> Result<(), StoreError> {
+        if self.desk.has_notes() {
+            self.submit(|_| Ok(()))?.recorded().await?;
+        }
+        Ok(())
+    }
+
+    /// Has everything written and synced, and the commit log keep what could not be. Blocks. Nothing may be noted or
+    /// submitted afterwards.
+    pub(crate) fn finish(&self) {
+        // what could not be written was answered as such
+        let _ = self.submit(|_| Ok(())).and_then(Ticket::wait);
+        self.desk.leave();
+    }
+
+    /// Reads, on this thread. Of what calls noted lately it sees nothing, see [`TenantDb::bring_in`].
     ///
     /// # Errors
     ///
@@ -107,7 +168,7 @@ impl TenantDb {
         work(&self.reader.lock())
     }
 
-    /// Reads, on a thread that may block. One read at a time waits there: they share a connection, and a tenant that
+    /// Reads, on a thread that may block. Everything recorded is seen. One read at a time waits there: they share a connection, and a tenant that
     /// reads much must not hold the threads that its neighbours need.
     ///
     /// # Errors
@@ -117,6 +178,7 @@ impl TenantDb {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.bring_in().await?;
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let this = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || {
@@ -142,6 +204,7 @@ impl TenantDb {
     pub(crate) fn waiting(&self) -> usize {
         self.desk.waiting()
     }
+
     /// Puts a file in the place of the `-wal` file, for a test of what happens when it cannot be synced.
     #[cfg(test)]
     pub(super) fn sync_instead(&self, file: std::fs::File) {

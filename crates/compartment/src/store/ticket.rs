@@ -1,8 +1,55 @@
-//! The two answers that a write gives, one after the other.
+//! The two answers that a write gives, one after the other: that it is recorded, and that it is durable.
+
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::log::{CommitLog, Place};
+
+/// What a call noted, on its way to the disk.
+#[must_use = "what was noted may not have been written"]
+pub(crate) struct Noted {
+    log: Arc<CommitLog>,
+    place: Place,
+    /// A record before it stands in the tenant's file alone, which is not synced yet.
+    file: Option<oneshot::Receiver<Result<(), StoreError>>>,
+}
+
+impl Noted {
+    pub(super) fn new(
+        log: Arc<CommitLog>,
+        place: Place,
+        file: Option<oneshot::Receiver<Result<(), StoreError>>>,
+    ) -> Self {
+        Self { log, place, file }
+    }
+
+    /// Makes sure that it survives the death of this process: it is handed to the operating system. Asks for the sync
+    /// that makes it durable. Blocks for as long as such a write does.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the disk. It is noted all the same, and written with the next note that can be.
+    pub(crate) fn recorded(&self) -> Result<(), StoreError> {
+        self.log.write(self.place)?;
+        self.log.wish(self.place);
+        Ok(())
+    }
+
+    /// Waits until it survives a loss of power; to be asked after [`Noted::recorded`].
+    ///
+    /// # Errors
+    ///
+    /// Why it may not survive one.
+    pub(crate) async fn durable(&mut self) -> Result<(), StoreError> {
+        self.log.durable(self.place).await?;
+        match self.file.take() {
+            Some(file) => file.await.unwrap_or(Err(StoreError::Closed)),
+            None => Ok(()),
+        }
+    }
+}
 
 /// A write on its way to the disk.
 #[must_use = "a write that nobody waits for may have failed"]

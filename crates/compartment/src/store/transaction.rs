@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 
-use evidence::{Record, RecordKind};
+use evidence::RecordKind;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -27,14 +27,9 @@ impl<'a> Transaction<'a> {
     ///
     /// Faults of the store.
     pub(crate) fn append(&self, kind: RecordKind, now: Timestamp) -> Result<u64, StoreError> {
-        let edge = &mut *self.edge.borrow_mut();
-        let time = edge.last.map_or(now, |last| last.max(now));
-        let seq = edge.frontier.size();
-        let body = Record::new(seq, time, kind).canonical();
-        let hashes = edge.frontier.append(evidence::leaf_hash(&body));
-        edge.last = Some(time);
-        records::insert(self.connection, seq, &body, &hashes)?;
-        Ok(seq)
+        let (record, body, hashes) = self.edge.borrow_mut().append(kind, now);
+        records::insert(self.connection, record.seq(), &body, &hashes)?;
+        Ok(record.seq())
     }
 
     /// The time of the journal's last record.

@@ -3,8 +3,7 @@
 use jiff::civil::Date;
 use rusqlite::{Connection, Row, params};
 
-use super::{StoreError, uncount};
-use crate::id::CallId;
+use super::{StoreError, count, uncount};
 
 /// Sums of calls that ended on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +19,25 @@ pub(crate) struct UsageSum {
     pub(crate) cost: u64,
 }
 
-/// Adds a settled call to the sums of the day it ended on, in UTC.
-pub(super) fn add_call(connection: &Connection, id: &CallId) -> Result<(), StoreError> {
+/// Adds to the sums.
+pub(super) fn add(connection: &Connection, sum: &UsageSum) -> Result<(), StoreError> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO usage (day, credential, model, calls, input, cached_input, output, cost) \
-         SELECT date(ended / 1000, 'unixepoch'), credential, model, 1, input, cached_input, output, cost \
-         FROM call WHERE id = ?1 AND ended IS NOT NULL \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
          ON CONFLICT (day, credential, model) DO UPDATE SET calls = calls + excluded.calls, \
          input = input + excluded.input, cached_input = cached_input + excluded.cached_input, \
          output = output + excluded.output, cost = cost + excluded.cost",
     )?;
-    upsert.execute([id.as_bytes()])?;
+    upsert.execute(params![
+        sum.day.to_string(),
+        sum.credential,
+        sum.model,
+        count(sum.calls),
+        count(sum.input),
+        count(sum.cached_input),
+        count(sum.output),
+        count(sum.cost),
+    ])?;
     Ok(())
 }
 

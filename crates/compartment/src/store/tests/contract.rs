@@ -1,16 +1,15 @@
 //! What every back end has to keep. It goes through what the rest of the crate calls and through nothing else, so that
 //! a second back end runs the same tests.
 
-use evidence::{Basis, Outcome};
 use jiff::civil::date;
 use policy::{Nanos, Scope, Spend, Window};
 
 use super::*;
-use crate::id::{ApiKeyId, CallId, IssuerId, TenantId};
+use crate::id::{ApiKeyId, IssuerId};
 use crate::store::calls::{self, CallEnd, CallRow};
 use crate::store::keys::{self, KeyRow};
 use crate::store::{
-    ClaimPlace, DeploymentDb, TenantRow, TenantState, Transaction, issuers, limits, spend, usage,
+    ClaimPlace, DeploymentDb, TenantRow, TenantState, issuers, limits, spend, usage,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -27,7 +26,7 @@ fn write<T: Send + 'static>(
 #[test]
 fn the_embedded_store_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     tenant_contract(&open(folder.path(), &scribes));
     deployment_contract(&DeploymentDb::open(&folder.path().join("deployment.db")).unwrap());
 }
@@ -127,9 +126,9 @@ fn call(n: u8) -> CallRow {
 fn end(seconds: i64) -> CallEnd {
     CallEnd {
         at: at(seconds),
-        outcome: Outcome::ClientGone,
-        basis: Basis::Bound,
-        status: 499,
+        outcome: Outcome::Completed,
+        basis: Basis::Measured,
+        status: 200,
         input: 10,
         cached_input: 4,
         output: 3,
@@ -137,57 +136,53 @@ fn end(seconds: i64) -> CallEnd {
     }
 }
 
+fn start(db: &TenantDb, n: u8, model: &str) {
+    let started = at(i64::from(n));
+    begin(db, begins(call(n).id, model, 30, started), started);
+}
+
 fn a_call_is_settled_once(db: &TenantDb) {
-    write(db, |t| {
-        calls::insert(t, &call(2)).and_then(|()| calls::insert(t, &call(1)))
-    });
-    assert!(
-        db.submit(|t| calls::insert(t, &call(1)))
-            .unwrap()
-            .wait()
-            .is_err()
-    );
-    assert_eq!(
-        db.read_now(|c| calls::get(c, &call(1).id)).unwrap(),
-        Some(call(1))
-    );
-    assert_eq!(
-        db.read_now(|c| calls::open(c, 9)).unwrap(),
-        [call(1), call(2)]
-    );
-    assert_eq!(db.read_now(|c| calls::open(c, 1)).unwrap(), [call(1)]);
-    assert!(write(db, |t| calls::settle(t, &call(1).id, &end(5))));
-    assert!(!write(db, |t| calls::settle(
-        t,
-        &call(1).id,
-        &CallEnd { cost: 99, ..end(6) }
-    )));
-    assert!(!write(db, |t| calls::settle(t, &call(7).id, &end(6))));
-    let settled = CallRow {
-        end: Some(end(5)),
-        ..call(1)
+    start(db, 1, "small");
+    start(db, 2, "small");
+    bring_in(db);
+    let read = |n| db.read_now(|c| calls::get(c, &call(n).id)).unwrap();
+    let open = |limit| db.read_now(|c| calls::open(c, limit)).unwrap();
+    assert_eq!(read(1), Some(call(1)));
+    assert_eq!(open(9), [call(1), call(2)]);
+    assert_eq!(open(1), [call(1)]);
+    db.note_last(ends(call(1).id, 11), at(5));
+    bring_in(db);
+    // whoever comes second, in the file or in the same transaction, and whoever never began, changes nothing
+    db.note_last(ends(call(1).id, 99), at(6));
+    db.note_last(ends(call(7).id, 99), at(6));
+    start(db, 3, "small");
+    db.note_last(ends(call(3).id, 11), at(6));
+    db.note_last(ends(call(3).id, 99), at(6));
+    bring_in(db);
+    let settled = |n, seconds| {
+        let end = Some(end(seconds));
+        Some(CallRow { end, ..call(n) })
     };
     assert_eq!(
-        db.read_now(|c| calls::get(c, &call(1).id)).unwrap(),
-        Some(settled)
+        (read(1), read(3), read(7)),
+        (settled(1, 5), settled(3, 6), None)
     );
-    assert_eq!(db.read_now(|c| calls::open(c, 9)).unwrap(), [call(2)]);
+    assert_eq!(open(9), [call(2)]);
 }
 
 fn sums_add_up(db: &TenantDb) {
     const DAY: i64 = 86_400;
     for n in 10..13 {
-        write(db, move |t| {
-            calls::insert(
-                t,
-                &CallRow {
-                    model: "large".to_owned(),
-                    ..call(n)
-                },
-            )?;
-            calls::settle(t, &call(n).id, &end(DAY * i64::from(n % 2)))
-        });
+        start(db, n, "large");
+        // one of them brought in while it is open
+        if n == 11 {
+            bring_in(db);
+        }
     }
+    for n in [10, 12, 11] {
+        db.note_last(ends(call(n).id, 11), at(DAY * i64::from(n % 2) + 60));
+    }
+    bring_in(db);
     let used = |from, to, limit| {
         let sums = db.read_now(|c| usage::between(c, from, to, limit)).unwrap();
         sums.into_iter()
@@ -196,7 +191,7 @@ fn sums_add_up(db: &TenantDb) {
     };
     let (first, second) = (date(2027, 1, 15), date(2027, 1, 16));
     let large = |day, calls| (day, "large".to_owned(), calls, 4 * calls, 11 * calls);
-    let small = (first, "small".to_owned(), 1, 4, 11);
+    let small = (first, "small".to_owned(), 2, 8, 22);
     assert_eq!(
         used(first, second, 9),
         [large(first, 2), small, large(second, 1)]
@@ -227,8 +222,23 @@ fn sums_add_up(db: &TenantDb) {
     }
     assert_eq!(
         (spent(day), spent(month), spent(total)),
-        (amount(12), amount(6), Nanos::MAX)
+        // five calls before, all of which began on the first day
+        (amount(55 + 12), amount(55 + 6), Nanos::MAX)
     );
+    let scopes = [
+        Scope::Key("key_1".into()),
+        Scope::Subject("09".repeat(16).into()),
+        Scope::Model("large".into()),
+    ];
+    let spent_by: Vec<_> = scopes
+        .iter()
+        .map(|scope| {
+            db.read_now(|c| spend::get(c, &[(scope.clone(), total)]))
+                .unwrap()[0]
+                .amount
+        })
+        .collect();
+    assert_eq!(spent_by, [amount(55), amount(55), amount(33)]);
     let other = db
         .read_now(|c| spend::get(c, &[(Scope::Key("key_9".into()), day)]))
         .unwrap();
@@ -254,17 +264,22 @@ fn records_are_numbered_without_a_gap(db: &TenantDb) {
     assert_eq!(page.len(), 2);
     for (seq, stored) in (before + 1..).zip(page) {
         assert_eq!(evidence::Record::parse(&stored.body).unwrap().seq(), seq);
-        assert_eq!(evidence::leaf_hash(&stored.body), stored.leaf);
+        assert_eq!(evidence::leaf_hash(&stored.body), stored.leaf().unwrap());
     }
     // a clock that is set back does not set back the journal
-    write(db, |t| {
-        t.append(record(), now() - jiff::SignedDuration::from_hours(1))
-    });
-    let last = db
-        .read_now(|c| records::get(c, before + 5))
-        .unwrap()
-        .unwrap();
-    assert_eq!(evidence::Record::parse(&last.body).unwrap().time(), now());
+    let time = |seq| {
+        let stored = db.read_now(|c| records::get(c, seq)).unwrap().unwrap();
+        evidence::Record::parse(&stored.body).unwrap().time()
+    };
+    let late = at(90 * 86_400);
+    write(db, move |t| t.append(record(), late));
+    write(db, |t| t.append(record(), now()));
+    start(db, 50, "small");
+    bring_in(db);
+    assert_eq!(
+        [before + 5, before + 6, before + 7].map(time),
+        [late, late, late]
+    );
 }
 
 fn deployment_contract(db: &DeploymentDb) {

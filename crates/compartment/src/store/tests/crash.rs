@@ -4,102 +4,28 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use evidence::{Basis, CallIntent, CallSettled, Commitment, Hits, Id, Outcome};
-use policy::{Nanos, Scope, Spend, Window};
+use policy::{Scope, Window};
 
 use super::*;
-use crate::id::CallId;
-use crate::store::calls::{self, CallEnd, CallRow};
-use crate::store::{Transaction, spend, usage};
+use crate::store::{Connection, calls, spend, usage};
 
 const KILLS: u32 = 24;
 const RESERVED: u64 = 1000;
 const COST: u64 = 10;
 const CHILD: &str = "COFFERDAM_STORE_CHILD";
 
-fn begin(transaction: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
-    calls::insert(
-        transaction,
-        &CallRow {
-            id: call,
-            credential: "key_1".to_owned(),
-            subject: Some([3; 16]),
-            session: None,
-            route: "/v1/chat/completions".to_owned(),
-            model: "small".to_owned(),
-            upstream: "cell".to_owned(),
-            started: now(),
-            bound_input: 70,
-            bound_output: 30,
-            reserved: RESERVED,
-            end: None,
-        },
-    )?;
-    let intent = CallIntent {
-        call: Id::new(call.to_string())?,
-        credential: Id::new("key_1")?,
-        subject: None,
-        session: None,
-        route: Id::new("/v1/chat/completions")?,
-        model: Id::new("small")?,
-        upstream: Id::new("cell")?,
-        policy: Id::new("no-rules/1")?,
-        bound_input_tokens: 70,
-        bound_output_tokens: 30,
-        reserved_nanos: RESERVED,
-        request_commitment: Commitment::from_bytes([0; 32]),
-    };
-    transaction
-        .append(RecordKind::CallIntent(intent), now())
-        .map(drop)
-}
-
-fn finish(transaction: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
-    let end = CallEnd {
-        at: now(),
-        outcome: Outcome::Completed,
-        basis: Basis::Measured,
-        status: 200,
-        input: 7,
-        cached_input: 0,
-        output: 3,
-        cost: COST,
-    };
-    assert!(calls::settle(transaction, &call, &end)?);
-    let amount = Nanos::new(COST).unwrap();
-    spend::add(
-        transaction,
-        &[Spend {
-            scope: Scope::Tenant,
-            window: Window::Total,
-            amount,
-        }],
-    )?;
-    let settled = CallSettled {
-        call: Id::new(call.to_string())?,
-        outcome: end.outcome,
-        status: end.status,
-        input_tokens: end.input,
-        cached_input_tokens: 0,
-        output_tokens: end.output,
-        cost_nanos: end.cost,
-        measured: end.basis,
-        answer_commitment: None,
-        findings: Hits::default(),
-    };
-    transaction
-        .append(RecordKind::CallSettled(settled), now())
-        .map(drop)
-}
-
 /// Opens what the last one left, as the house does.
 fn recovered(folder: &Path, scribes: &Scribes) -> TenantDb {
-    let resume = |t: &Transaction<'_>| journal::resume(t, signing_keys().vkey(), 0, now());
-    match TenantDb::open(folder, scribes, resume) {
+    let check = |c: &Connection| journal::check(c, signing_keys().vkey());
+    let resume = |t: &Transaction<'_>| journal::resume(t, 0, now());
+    let db = match TenantDb::open(folder, TENANT, scribes, check, resume) {
         // the first one, or one that was killed before it made the file
-        Err(StoreError::Missing) => TenantDb::create(folder, scribes, |_| Ok(())).unwrap(),
+        Err(StoreError::Missing) => TenantDb::create(folder, TENANT, scribes, |_| Ok(())).unwrap(),
         opened => opened.unwrap(),
-    }
+    };
+    // as a round does: what is open is synced, and the segments of the last process go
+    scribes.log().turned().unwrap();
+    db
 }
 
 /// The child of [`what_was_recorded_survives_a_killed_process`]: makes calls and prints what is recorded of each, until
@@ -110,7 +36,7 @@ async fn child_that_is_killed() {
         return;
     };
     let (scribes, db) = tokio::task::spawn_blocking(move || {
-        let scribes = Scribes::start(2).unwrap();
+        let scribes = scribes_in(folder.as_ref(), 2);
         let db = recovered(folder.as_ref(), &scribes);
         (scribes, db)
     })
@@ -119,22 +45,13 @@ async fn child_that_is_killed() {
     println!("opened");
     for round in 0_u64.. {
         let calls: Vec<_> = (0..7).map(|_| CallId::mint(now()).unwrap()).collect();
-        let begun: Vec<_> = calls
-            .iter()
-            .map(|&call| (call, db.submit(move |t| begin(t, call)).unwrap()))
-            .collect();
-        for (call, mut ticket) in begun {
-            ticket.recorded().await.unwrap();
+        for &call in &calls {
+            begin(&db, begins(call, "small", RESERVED, now()), now());
             println!("begun {call}");
         }
         // one call is still open whenever it dies
-        let ended: Vec<_> = calls
-            .iter()
-            .skip(1)
-            .map(|&call| (call, db.submit(move |t| finish(t, call)).unwrap()))
-            .collect();
-        for (call, mut ticket) in ended {
-            ticket.recorded().await.unwrap();
+        for &call in calls.iter().skip(1) {
+            db.note_last(ends(call, COST), now());
             println!("ended {call}");
         }
         if round.is_multiple_of(3) {
@@ -217,7 +134,7 @@ fn what_was_recorded_survives_a_killed_process() {
 
 /// Opens what is left and holds it against what was said and against itself.
 fn look(folder: &Path, said: &Said) {
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder, 1);
     let db = recovered(folder, &scribes);
     let row = |id: &CallId| {
         db.read_now(|c| calls::get(c, id))

@@ -9,7 +9,7 @@ use crate::store::limits;
 #[test]
 fn a_full_file_refuses_keeps_what_was_there_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     append(&db).unwrap();
     let pages = |n: i64| {
@@ -68,7 +68,8 @@ fn a_full_disk_refuses_keeps_what_was_there_and_recovers() {
         return;
     };
     let (folder, filler) = (disk.0.path().join("tenant"), disk.0.path().join("filler"));
-    let scribes = Scribes::start(1).unwrap();
+    let log = tempfile::tempdir().unwrap();
+    let scribes = scribes_in(log.path(), 1);
     let mut db = open(&folder, &scribes);
     let mut recorded = 0;
     for round in 0..5 {
@@ -97,7 +98,7 @@ fn a_full_disk_refuses_keeps_what_was_there_and_recovers() {
         if round % 2 == 1 {
             // what is full can be opened, or says that it is
             drop(db);
-            let opened = TenantDb::open(&folder, &scribes, |_| Ok(()));
+            let opened = reopen(&folder, &scribes, |_| Ok(()));
             std::fs::remove_file(&filler).unwrap();
             db = opened.unwrap_or_else(|error| {
                 assert_eq!(error, StoreError::Full, "round {round}");
@@ -115,7 +116,7 @@ fn a_full_disk_refuses_keeps_what_was_there_and_recovers() {
 #[test]
 fn after_a_failed_sync_nothing_is_called_durable_until_the_tenant_is_opened_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     assert_eq!(append(&db), Ok(0));
     // a device that cannot be synced, which fsync(2) says as EINVAL
@@ -143,9 +144,9 @@ fn after_a_failed_sync_nothing_is_called_durable_until_the_tenant_is_opened_anew
 #[test]
 fn opening_leaves_nothing_to_an_unsynced_log() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
-    for _ in 0..5 {
+    for _ in 0..20 {
         append(&db).unwrap();
     }
     // as a killed process leaves it: the log full, nobody there
@@ -157,5 +158,5 @@ fn opening_leaves_nothing_to_an_unsynced_log() {
     assert!(frames > 10);
     let db = open(left.path(), &scribes);
     assert!(wal_frames(left.path()) < frames);
-    assert_eq!(size(&db), 5);
+    assert_eq!(size(&db), 20);
 }

@@ -9,7 +9,7 @@ use crate::store::limits;
 #[test]
 fn writes_that_wait_together_are_one_transaction() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     let (go, first) = hold(&db);
     let before = wal_frames(folder.path());
@@ -30,7 +30,7 @@ fn writes_that_wait_together_are_one_transaction() {
 #[test]
 fn a_write_that_fails_or_panics_takes_no_other_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     let (go, first) = hold(&db);
     let tickets: Vec<_> = (0..21)
@@ -65,7 +65,7 @@ fn a_write_that_fails_or_panics_takes_no_other_with_it() {
 #[test]
 fn a_busy_tenant_does_not_keep_another_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let busy = open(&folder.path().join("busy"), &scribes);
     let quiet = open(&folder.path().join("quiet"), &scribes);
     let other = open(&folder.path().join("other"), &scribes);
@@ -97,7 +97,7 @@ fn a_busy_tenant_does_not_keep_another_from_the_disk() {
 #[test]
 fn a_queue_that_is_full_refuses_and_empties() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     let (go, first) = hold(&db);
     let mut waiting = 0;
@@ -118,7 +118,7 @@ fn a_queue_that_is_full_refuses_and_empties() {
 fn what_is_submitted_is_written_although_nobody_waits_and_nothing_hangs_once_the_scribes_are_gone()
 {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(2).unwrap();
+    let scribes = scribes_in(folder.path(), 2);
     let db = open(folder.path(), &scribes);
     let (go, first) = hold(&db);
     for _ in 0..1000 {
@@ -134,7 +134,7 @@ fn what_is_submitted_is_written_although_nobody_waits_and_nothing_hangs_once_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_ticket_answers_twice_and_a_reader_sees_what_is_recorded() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = tokio::task::block_in_place(|| open(folder.path(), &scribes));
     let mut ticket = db.submit(|t| t.append(record(), now())).unwrap();
     assert_eq!(ticket.recorded().await, Ok(0));

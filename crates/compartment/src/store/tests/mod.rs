@@ -4,16 +4,20 @@ mod contract;
 mod crash;
 mod faults;
 mod grouping;
+mod notes;
 mod tampering;
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 
-use evidence::{Actor, Admin, AdminAction, RecordKind};
+use evidence::{
+    Actor, Admin, AdminAction, Basis, CallIntent, CallSettled, Commitment, Hits, Id, Outcome,
+    RecordKind,
+};
 use jiff::Timestamp;
 
-use super::{Scribes, StoreError, TenantDb, Ticket, records};
-use crate::id::TenantId;
+use super::{Begun, CommitLog, Note, Scribes, StoreError, TenantDb, Ticket, Transaction, records};
+use crate::id::{CallId, TenantId};
 use crate::journal::{self, JournalKeys};
 use crate::keys::{RootKey, Secret32};
 
@@ -31,7 +35,7 @@ fn record() -> RecordKind {
 
 fn signing_keys() -> JournalKeys {
     let root = RootKey::of(Secret32::from_bytes([7; 32]));
-    JournalKeys::derive(&root, &TenantId::from_bytes([1; 16])).unwrap()
+    JournalKeys::derive(&root, &TENANT).unwrap()
 }
 
 /// Signs the journal as it is.
@@ -55,11 +59,82 @@ fn verify(db: &TenantDb) -> evidence::export::Report {
     evidence::export::verify(&*export, &trust).unwrap()
 }
 
+const TENANT: TenantId = TenantId::from_bytes([1; 16]);
+
+/// Scribes with a commit log in `folder`.
+fn scribes_in(folder: &Path, threads: usize) -> Scribes {
+    Scribes::start(threads, CommitLog::open(&folder.join("log")).unwrap()).unwrap()
+}
+
+fn reopen(
+    folder: &Path,
+    scribes: &Scribes,
+    first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+) -> Result<TenantDb, StoreError> {
+    TenantDb::open(folder, TENANT, scribes, |_| Ok(()), first)
+}
+
 fn open(folder: &Path, scribes: &Scribes) -> TenantDb {
-    match TenantDb::open(folder, scribes, |_| Ok(())) {
-        Err(StoreError::Missing) => TenantDb::create(folder, scribes, |_| Ok(())).unwrap(),
+    match reopen(folder, scribes, |_| Ok(())) {
+        Err(StoreError::Missing) => TenantDb::create(folder, TENANT, scribes, |_| Ok(())).unwrap(),
         opened => opened.unwrap(),
     }
+}
+
+/// What a call notes when it begins: 10 tokens in and 20 out at most.
+fn begins(call: CallId, model: &str, reserved: u64, started: Timestamp) -> Note {
+    let id = |text: &str| Id::new(text).unwrap();
+    let intent = CallIntent {
+        call: id(&call.to_string()),
+        credential: id("key_1"),
+        subject: None,
+        session: None,
+        route: id("/v1/embeddings"),
+        model: id(model),
+        upstream: id("cell"),
+        policy: id("no-rules/1"),
+        bound_input_tokens: 10,
+        bound_output_tokens: 20,
+        reserved_nanos: reserved,
+        request_commitment: Commitment::from_bytes([0; 32]),
+    };
+    Note {
+        record: RecordKind::CallIntent(intent),
+        begun: Some(Begun {
+            subject: Some([9; 16]),
+            session: None,
+            started,
+        }),
+    }
+}
+
+/// What a call notes when it ends: 10 tokens in, 4 of them cached, 3 out.
+fn ends(call: CallId, cost: u64) -> Note {
+    let settled = CallSettled {
+        call: Id::new(call.to_string()).unwrap(),
+        outcome: Outcome::Completed,
+        status: 200,
+        input_tokens: 10,
+        cached_input_tokens: 4,
+        output_tokens: 3,
+        cost_nanos: cost,
+        measured: Basis::Measured,
+        answer_commitment: None,
+        findings: Hits::default(),
+    };
+    Note {
+        record: RecordKind::CallSettled(settled),
+        begun: None,
+    }
+}
+
+fn begin(db: &TenantDb, note: Note, now: Timestamp) {
+    db.note_first(note, now).unwrap().recorded().unwrap();
+}
+
+/// Brings what was noted into the file.
+fn bring_in(db: &TenantDb) {
+    db.submit(|_| Ok(())).unwrap().wait().unwrap();
 }
 
 fn append(db: &TenantDb) -> Result<u64, StoreError> {

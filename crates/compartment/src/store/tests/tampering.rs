@@ -1,12 +1,12 @@
 //! A file that was changed behind our back.
 
 use super::*;
-use crate::store::{DeploymentDb, Transaction};
+use crate::store::DeploymentDb;
 
 /// A journal of `signed` records under a checkpoint and `more` after it, then `damage`; what opening it says.
 fn check(signed: u64, more: u64, damage: &str, expected: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     for _ in 0..signed {
         append(&db).unwrap();
@@ -20,9 +20,9 @@ fn check(signed: u64, more: u64, damage: &str, expected: &str) {
     let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
     assert_ne!(file.execute(damage, []).unwrap(), 0, "{damage}");
     drop(file);
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     // nothing may be written to it before it is checked
-    let opened = TenantDb::open(folder.path(), &scribes, |t| {
+    let opened = reopen(folder.path(), &scribes, |t| {
         t.append(record(), now()).map(drop)
     });
     let found = match opened {
@@ -42,7 +42,7 @@ fn check(signed: u64, more: u64, damage: &str, expected: &str) {
 fn a_journal_that_was_changed_does_not_open() {
     const EDIT: &str =
         "UPDATE record SET body = CAST(replace(body, 'system', 'operator') AS BLOB) WHERE seq =";
-    const NODE: &str = "UPDATE node SET hash = zeroblob(32) WHERE place =";
+    const HASHES: &str = "UPDATE record SET hashes = zeroblob(length(hashes)) WHERE seq =";
     // after the checkpoint, every record counts
     check(
         3,
@@ -71,32 +71,26 @@ fn a_journal_that_was_changed_does_not_open() {
     check(
         3,
         3,
-        "DELETE FROM record WHERE seq >= 3",
-        "not the one of as many records",
+        &format!("{HASHES} 5"),
+        "not the one its hash was made of",
     );
     check(
         3,
         3,
-        "DELETE FROM record WHERE seq = 5",
-        "not the one of as many records",
-    );
-    check(
-        3,
-        3,
-        "DELETE FROM node WHERE place = (SELECT max(place) FROM node)",
-        "not the one of as many records",
+        "UPDATE record SET hashes = substr(hashes, 1, 32) WHERE seq = 5",
+        "not the one its hash was made of",
     );
     // under it, the tree is held against what was signed
     check(
         3,
         0,
-        &format!("{NODE} 2"),
+        &format!("{HASHES} 2"),
         "not the one of the newest checkpoint",
     );
     check(
         4,
         2,
-        &format!("{NODE} 6"),
+        &format!("{HASHES} 3"),
         "not the one of the newest checkpoint",
     );
     check(
@@ -105,10 +99,12 @@ fn a_journal_that_was_changed_does_not_open() {
         &format!("{EDIT} 2"),
         "not the one its hash was made of",
     );
-    check(3, 0, "DELETE FROM record", "not the one of as many records");
-    // records and tree cut off together
-    let cut = "DELETE FROM node WHERE place >= 3";
-    check(3, 0, cut, "not the one of as many records");
+    check(
+        3,
+        0,
+        "DELETE FROM record",
+        "fewer records than the newest checkpoint",
+    );
     // the checkpoint itself
     check(
         3,
@@ -131,9 +127,9 @@ fn a_journal_that_was_changed_does_not_open() {
 }
 
 #[test]
-fn records_and_tree_cut_off_together_are_missed() {
+fn records_that_were_cut_off_are_missed() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     for _ in 0..4 {
         append(&db).unwrap();
@@ -142,11 +138,11 @@ fn records_and_tree_cut_off_together_are_missed() {
     drop(db);
     drop(scribes);
     let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
-    file.execute_batch("DELETE FROM record WHERE seq >= 2; DELETE FROM node WHERE place >= 3")
+    file.execute_batch("DELETE FROM record WHERE seq >= 2")
         .unwrap();
     drop(file);
-    let scribes = Scribes::start(1).unwrap();
-    let opened = TenantDb::open(folder.path(), &scribes, |_| Ok(())).err();
+    let scribes = scribes_in(folder.path(), 1);
+    let opened = reopen(folder.path(), &scribes, |_| Ok(())).err();
     assert!(
         opened
             .unwrap()
@@ -158,7 +154,7 @@ fn records_and_tree_cut_off_together_are_missed() {
 #[test]
 fn checkpoints_are_kept_for_every_256_records_and_the_export_verifies() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     for n in 0..600 {
         let _ticket = db.submit(|t| t.append(record(), now())).unwrap();
@@ -178,13 +174,13 @@ fn checkpoints_are_kept_for_every_256_records_and_the_export_verifies() {
 #[test]
 fn a_file_that_is_gone_is_not_replaced_by_an_empty_one() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     append(&db).unwrap();
     drop(db);
     std::fs::remove_file(folder.path().join("store.db")).unwrap();
     assert_eq!(
-        TenantDb::open(folder.path(), &scribes, |_| Ok(())).err(),
+        reopen(folder.path(), &scribes, |_| Ok(())).err(),
         Some(StoreError::Missing)
     );
     assert!(!folder.path().join("store.db").exists());
@@ -193,7 +189,7 @@ fn a_file_that_is_gone_is_not_replaced_by_an_empty_one() {
 #[test]
 fn an_older_file_than_the_deployment_log_knows_does_not_open_and_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let scribes = Scribes::start(1).unwrap();
+    let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
     for _ in 0..3 {
         append(&db).unwrap();
@@ -201,9 +197,8 @@ fn an_older_file_than_the_deployment_log_knows_does_not_open_and_is_left_as_it_i
     sign(&db);
     drop(db);
     for (logged, opens) in [(4, false), (3, true), (0, true)] {
-        let resume =
-            move |t: &Transaction<'_>| journal::resume(t, signing_keys().vkey(), logged, now());
-        let opened = TenantDb::open(folder.path(), &scribes, resume);
+        let resume = move |t: &Transaction<'_>| journal::resume(t, logged, now());
+        let opened = reopen(folder.path(), &scribes, resume);
         assert_eq!(opened.is_ok(), opens, "{logged}");
     }
     assert_eq!(size(&open(folder.path(), &scribes)), 3);
