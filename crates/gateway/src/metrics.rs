@@ -125,7 +125,7 @@ impl Metrics {
             ),
             (
                 "settlements_waiting",
-                "Ended calls that the store does not have yet",
+                "Notes of calls that the disk did not take yet",
                 count(house.settlements_waiting),
             ),
             (

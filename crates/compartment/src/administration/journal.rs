@@ -102,7 +102,11 @@ impl JournalView {
             .tenant
             .read(move |connection| records::page(connection, from, u64::MAX, limit))
             .await?;
-        let rows = (from..).zip(page).map(|(seq, record)| row(seq, record));
+        // the page first: where it is empty, there may be no number after `from`
+        let rows = page
+            .into_iter()
+            .zip(from..)
+            .map(|(record, seq)| row(seq, record));
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

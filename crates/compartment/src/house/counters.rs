@@ -16,7 +16,7 @@ pub struct HouseStats {
     pub permits_in_flight: u64,
     /// Permits since the start.
     pub permits: u64,
-    /// Settlements that the store does not have yet.
+    /// Notes of calls that the disk did not take yet: none, but while it refuses.
     pub settlements_waiting: usize,
     /// Writes of open compartments that wait for the disk.
     pub writes_waiting: usize,

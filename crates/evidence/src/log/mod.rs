@@ -11,7 +11,9 @@ pub use memory::MemoryLog;
 pub(crate) use path::Tracer;
 pub use proof::{MAX_PROOF_HASHES, verify_consistency, verify_inclusion};
 pub(crate) use proof::{hash_list, hash_text};
-pub use tlog_tiles::{EMPTY_HASH as EMPTY_ROOT, Hash, HashReader, split_stored_hash_index, stored_hash_index};
+pub use tlog_tiles::{
+    EMPTY_HASH as EMPTY_ROOT, Hash, HashReader, split_stored_hash_index, stored_hash_index,
+};
 pub(crate) use tree::read_exactly;
 pub use tree::{Appended, Tree};
 

@@ -41,6 +41,8 @@ use segments::Leftovers;
 const SEGMENT: u64 = 32 << 20;
 /// So is one that is this old and not empty: erased tenants are not to be found in here for longer.
 const AGE: Duration = Duration::from_secs(60);
+/// Syncs begin at least this far apart, so that many calls share one. One that comes alone does not wait.
+const APART: Duration = Duration::from_millis(1);
 /// The most bytes that may wait to be written, before calls are refused.
 const MOST_UNWRITTEN: usize = 8 << 20;
 
@@ -386,6 +388,7 @@ impl Shared {
 
     /// The syncing thread.
     fn serve(&self) {
+        let mut last: Option<Instant> = None;
         loop {
             {
                 let mut wanted = self.wanted.lock();
@@ -396,6 +399,10 @@ impl Shared {
                     return;
                 }
             }
+            if let Some(early) = last.and_then(|last| APART.checked_sub(last.elapsed())) {
+                std::thread::sleep(early);
+            }
+            last = Some(Instant::now());
             self.sync();
         }
     }
