@@ -1,0 +1,17 @@
+//! The tests of the catalogue's rows, one subject in a file.
+//!
+//! A file has a `ROWS` table and one function for each row. The function looks for the positive control first, then for
+//! the leak, and leaves the word to [`Finding`](crate::Finding).
+
+mod cache;
+mod headers;
+
+use crate::row::Row;
+
+/// Every subject's rows.
+const SUBJECTS: [&[Row]; 2] = [&cache::ROWS, &headers::ROWS];
+
+/// Every row that has a test, by subject.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    SUBJECTS.into_iter().flatten()
+}

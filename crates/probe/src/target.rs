@@ -1,0 +1,13 @@
+//! The gateway under test, as one tenant reaches it.
+
+mod answer;
+mod budget;
+mod client;
+mod raw;
+mod stream;
+
+pub use answer::Answer;
+pub use budget::Budget;
+pub use client::{Ask, Client};
+pub use raw::{Dial, RawAnswer, Socket};
+pub use stream::{Piece, Stream};
