@@ -1,4 +1,9 @@
-//! What a run found, as a whole.
+//! What a run found, as a whole, and the forms it is read in.
+
+mod drawing;
+mod html;
+mod junit;
+mod table;
 
 use std::time::Duration;
 
@@ -11,6 +16,9 @@ use crate::verdict::{Finding, Verdict};
 
 /// Version of the JSON schema: grows by one when a field changes its meaning or goes away, not when one is added.
 pub const SCHEMA: u32 = 1;
+
+/// Characters of one text in a report.
+const LONGEST_TEXT: usize = 1000;
 
 /// One row's result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,8 +39,9 @@ pub struct RowReport {
 }
 
 impl RowReport {
-    /// A row's finding, with what the catalogue says of it.
-    pub fn new(entry: &Entry, finding: Finding, took: Duration) -> RowReport {
+    /// A row's finding, with what the catalogue says of it. Texts are made fit to be shown: a target decides some of them.
+    pub fn new(entry: &Entry, mut finding: Finding, took: Duration) -> RowReport {
+        finding.texts().for_each(|text| *text = presentable(text));
         RowReport {
             id: entry.id,
             title: entry.title,
@@ -105,7 +114,7 @@ impl Report {
             schema: SCHEMA,
             probe: env!("CARGO_PKG_VERSION"),
             target: options.target.to_string(),
-            model,
+            model: presentable(&model),
             mode: match options.mode {
                 Mode::Echo { .. } => "echo",
                 Mode::Live => "live",
@@ -126,6 +135,30 @@ impl Report {
         }
     }
 
+    /// A table that a person reads at a glance, at most `width` columns wide (never less than 60); with colour for a
+    /// terminal.
+    pub fn table(&self, width: u16, colour: bool) -> String {
+        table::write(self, width, colour)
+    }
+
+    /// One JSON document, described in `docs/manual/probe.md`.
+    pub fn json(&self) -> String {
+        // names and numbers only: nothing in a report can fail to be written
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// JUnit XML, as build servers read it: FAIL is a failure, INCONCLUSIVE an error, NOT TESTED skipped.
+    pub fn junit(&self) -> String {
+        junit::write(self)
+    }
+
+    /// One HTML page that needs nothing else: no script, no font, no picture from anywhere.
+    pub fn html(&self) -> String {
+        html::write(self)
+    }
+
     /// Whether nothing failed and nothing that was tried stayed open.
     pub fn is_clean(&self) -> bool {
         self.summary.fail == 0 && self.summary.inconclusive == 0
@@ -136,6 +169,18 @@ impl Report {
         let row = self.rows.iter().find(|row| row.id == id)?;
         Some(row.finding.verdict)
     }
+}
+
+/// A text without control characters, which could make a terminal do things, and not longer than anyone reads.
+fn presentable(text: &str) -> String {
+    let shown = text.chars().take(LONGEST_TEXT);
+    let mut shown: String = shown
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Seconds to the millisecond.

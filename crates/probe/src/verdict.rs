@@ -21,6 +21,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All words, the worst first.
+    pub const ALL: [Verdict; 4] = [
+        Verdict::Fail,
+        Verdict::Inconclusive,
+        Verdict::Pass,
+        Verdict::NotTested,
+    ];
+
     /// Upper case, for people.
     pub fn word(self) -> &'static str {
         match self {
