@@ -1,8 +1,10 @@
 //! The command line: what can be said, not what is done.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use wire::steward::Secret;
 
 /// A secure multi-tenant gateway and data plane for LLM deployments.
 #[derive(Debug, Parser)]
@@ -40,6 +42,8 @@ pub enum Command {
     /// Fetch and import models for the built-in engine
     #[command(subcommand)]
     Model(Model),
+    /// Test the isolation of two tenants on any OpenAI-compatible gateway, from outside
+    Probe(Box<Probe>),
     /// Print the interface (OpenAPI 3.1) as this binary serves it
     Openapi,
     /// The inference process of one tenant; started by the gateway, speaks frames on standard input
@@ -268,6 +272,72 @@ pub enum Model {
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// Base URL of the gateway under test, with or without /v1; loopback only, unless you say that it is yours
+    #[arg(long, value_name = "URL")]
+    pub target: url::Url,
+    /// Key of tenant A, the victim; visible in the process list, so prefer the file or the environment
+    #[arg(long, value_name = "KEY", env = "COFFERDAM_PROBE_KEY_A", hide_env_values = true, value_parser = secret)]
+    pub key_a: Option<Secret>,
+    /// A file that holds the key of tenant A; comes before --key-a
+    #[arg(long, value_name = "FILE")]
+    pub key_a_file: Option<PathBuf>,
+    /// Key of tenant B, the attacker: another tenant, not only another key
+    #[arg(long, value_name = "KEY", env = "COFFERDAM_PROBE_KEY_B", hide_env_values = true, value_parser = secret)]
+    pub key_b: Option<Secret>,
+    /// A file that holds the key of tenant B; comes before --key-b
+    #[arg(long, value_name = "FILE")]
+    pub key_b_file: Option<PathBuf>,
+    /// Be the upstream, listening here; the gateway's model must lead to it. Without it, a real engine is behind the gateway
+    #[arg(long, value_name = "ADDR")]
+    pub echo: Option<std::net::SocketAddr>,
+    /// The model to ask for; none = the first that both keys are offered
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// A model for embeddings; without it, that route is left out
+    #[arg(long, value_name = "NAME")]
+    pub embedding_model: Option<String>,
+    /// The gateway's control plane (Cofferdam's), for rows that can look there
+    #[arg(long, value_name = "URL", requires = "operator_key_file")]
+    pub admin: Option<url::Url>,
+    /// A file that holds the operator's key
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    pub operator_key_file: Option<PathBuf>,
+    /// Only these rows of the catalogue, such as 2,11
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub only: Vec<u8>,
+    /// What every random value is drawn from; none = a fresh one. The same seed replays a run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// 600 samples instead of 200, and up to an hour
+    #[arg(long)]
+    pub certificate: bool,
+    /// Most requests to the target
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_requests: Option<u64>,
+    /// Most minutes of the whole run; what is left undone then is INCONCLUSIVE
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    pub max_minutes: Option<u64>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report as one HTML page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write the report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// The target is not this machine, and it is yours
+    #[arg(long)]
+    pub i_operate_this_target: bool,
+}
+
+/// Any text is a secret; that it never fails keeps it out of error messages.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Usage(asked) => commands::usage::run(asked)?,
         Command::Audit(asked) => return commands::audit::run(asked),
         Command::Model(asked) => commands::model::run(asked)?,
+        Command::Probe(asked) => return commands::probe::run(*asked),
         Command::Openapi => print!("{}", gateway::openapi()),
         Command::Cell => return Ok(cell::serve()),
     }

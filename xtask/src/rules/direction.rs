@@ -27,6 +27,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "compartment",
             "cell",
             "gateway",
+            "probe",
         ],
     ),
     (
@@ -38,6 +39,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "compartment",
             "cell",
             "gateway",
+            "probe",
             "cofferdam",
         ],
     ),
@@ -238,6 +240,8 @@ mod tests {
             "[build-dependencies]\nwire = \"*\"\ncell = \"*\"",
             &[5],
         );
+        check_manifest("probe", "[dev-dependencies]\ngateway = \"*\"", &[4]);
+        check_manifest("gateway", "[dev-dependencies]\nprobe = \"*\"", &[4]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod init;
 pub mod key;
 pub mod model;
+pub mod probe;
 pub mod tenant;
 pub mod usage;
 
