@@ -37,8 +37,8 @@ struct State {
     nonces: Mutex<Chance>,
     records: RwLock<Records>,
     scripts: RwLock<HashMap<String, Responder>>,
-    /// Counts records, so that whoever waits for one wakes.
-    arrived: watch::Sender<u64>,
+    /// Counts what happened to the record, so that whoever waits for something wakes.
+    changed: watch::Sender<u64>,
 }
 
 /// What arrived since the last [`Echo::forget`]; the first one's number is `forgotten`.
@@ -61,7 +61,7 @@ impl Echo {
             nonces: Mutex::new(Chance::of(seed, &[u64::MAX])),
             records: RwLock::default(),
             scripts: RwLock::default(),
-            arrived: watch::channel(0).0,
+            changed: watch::channel(0).0,
         });
         let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&state)));
         Ok(Echo {
@@ -116,11 +116,11 @@ impl Echo {
         most: Duration,
         enough: impl Fn(&[Arc<Recorded>]) -> bool,
     ) -> bool {
-        let mut arrived = self.state.arrived.subscribe();
+        let mut changed = self.state.changed.subscribe();
         let waiting = async {
             loop {
-                arrived.borrow_and_update();
-                if enough(&self.requests_since(mark)) || arrived.changed().await.is_err() {
+                changed.borrow_and_update();
+                if enough(&self.requests_since(mark)) || changed.changed().await.is_err() {
                     return;
                 }
             }
@@ -155,7 +155,12 @@ impl State {
 
     fn record(&self, recorded: &Arc<Recorded>) {
         self.records.write().kept.push(Arc::clone(recorded));
-        self.arrived.send_modify(|count| *count += 1);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn answered(&self, recorded: &Recorded, whole: bool) {
+        let _ = recorded.sent.set(whole);
+        self.changed.send_modify(|count| *count += 1);
     }
 
     fn script(&self, recorded: &Recorded) -> Script {

@@ -115,12 +115,11 @@ impl<'a> House<'a> {
         Ok(house)
     }
 
-    /// One ordinary call; in echo mode it must have come from the echo upstream.
+    /// One ordinary call; in echo mode it must have been answered by our own upstream.
     async fn plain_call(&self, tenant: char, client: &Client) -> Result<(), ProbeError> {
-        let text = format!(
-            "plain call {}",
-            Chance::of(self.options.seed, &[0, u64::from(u32::from(tenant))]).next()
-        );
+        // not of the seed: a run that is replayed must not be answered from what the first one left in a cache
+        let text = format!("plain call {}", Timestamp::now().as_nanosecond());
+        let mark = self.echo.as_ref().map(|echo| echo.mark());
         let answered = client.chat(&text).await;
         let answer = answered.map_err(|why| ProbeError::NoAnswer {
             tenant,
@@ -131,11 +130,20 @@ impl<'a> House<'a> {
             self.hide_keys(&mut why);
             return Err(ProbeError::NoAnswer { tenant, why });
         }
-        match &self.echo {
-            Some(echo) if answer.nonces().is_empty() => Err(ProbeError::EchoNotReached {
+        let (Some(echo), Some(mark)) = (&self.echo, mark) else {
+            return Ok(());
+        };
+        let nonces = answer.nonces();
+        let arrived = echo.requests_with(mark, &text);
+        if arrived
+            .iter()
+            .any(|request| nonces.contains(&request.nonce))
+        {
+            Ok(())
+        } else {
+            Err(ProbeError::EchoNotReached {
                 address: echo.address(),
-            }),
-            _ => Ok(()),
+            })
         }
     }
 

@@ -126,10 +126,12 @@ impl Finding {
     /// A judgement by any other measure, under the same rule for controls as [`Finding::counted`]. Nothing sampled is
     /// set; say it with [`Finding::samples`].
     pub fn judged(control: Control, held: bool, figure: impl Into<String>) -> Finding {
+        if let (true, Control::Absent(how)) = (held, &control) {
+            return Finding::not_tested(format!("nothing to test: {how}")).detail(figure);
+        }
         let (without_leak, control) = match control {
             Control::Shown(how) => (Verdict::Pass, how),
-            Control::Missing(how) => (Verdict::Inconclusive, how),
-            Control::Absent(how) => (Verdict::NotTested, how),
+            Control::Missing(how) | Control::Absent(how) => (Verdict::Inconclusive, how),
         };
         let verdict = if held { without_leak } else { Verdict::Fail };
         let mut found = Finding::new(verdict, figure);

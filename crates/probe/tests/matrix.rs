@@ -21,8 +21,8 @@ const UNWRITTEN: &[u8] = &[
     32, 34, 35, 37,
 ];
 
-/// Runs the probe against a leaky gateway; all rows where none are named.
-async fn probed(switches: Switches, only: &[u8]) -> Report {
+/// Runs the probe against a leaky gateway, with options changed by `change`.
+async fn probed_with(switches: Switches, change: impl FnOnce(&mut Options)) -> Report {
     // both ends must know the other's address: one port is found free first
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen: SocketAddr = free.local_addr().unwrap();
@@ -33,8 +33,13 @@ async fn probed(switches: Switches, only: &[u8]) -> Report {
     let mut options = Options::new(target, key(KEY_A), key(KEY_B), Mode::Echo { listen }, 42);
     options.scale = Scale::Quick;
     options.embedding_model = Some("probe-embedding".to_owned());
-    options.only = only.to_vec();
+    change(&mut options);
     probe::run(options, |_| {}).await.unwrap()
+}
+
+/// As [`probed_with`]; all rows where none are named.
+async fn probed(switches: Switches, only: &[u8]) -> Report {
+    probed_with(switches, |options| options.only = only.to_vec()).await
 }
 
 fn with(report: &Report, word: Verdict) -> BTreeSet<u8> {
@@ -80,6 +85,31 @@ async fn every_switch_fails_exactly_its_row() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_seed_replays_a_run_exactly() {
+    // with a leak, so that what was asked stands in the report
+    let mut switches = Switches::default();
+    switches.caching.shared = true;
+    let first = probed(switches.clone(), &[2, 11]).await;
+    let again = probed(switches, &[2, 11]).await;
+    assert_eq!(first.verdict(2), Some(Verdict::Fail));
+    for (first, again) in first.rows.iter().zip(&again.rows) {
+        assert_eq!(first.finding, again.finding);
+    }
+}
+
+#[tokio::test]
+async fn rows_that_the_limits_leave_undone_are_inconclusive() {
+    let report = probed_with(Switches::default(), |options| {
+        options.only = vec![2, 38];
+        options.limits.requests = 10;
+    })
+    .await;
+    assert_eq!(report.verdict(2), Some(Verdict::Inconclusive));
+    assert_eq!(report.verdict(38), Some(Verdict::NotTested));
+    assert!(!report.is_clean());
 }
 
 #[test]

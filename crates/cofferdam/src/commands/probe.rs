@@ -129,12 +129,15 @@ fn from_file(file: &Path) -> Result<Key> {
     key.with_context(|| format!("{} holds no key", file.display()))
 }
 
+/// Writes a report in one form.
+type Form = fn(&Report) -> String;
+
 /// Where the report goes, in which form.
-struct Files(Vec<(File, PathBuf, fn(&Report) -> String)>);
+struct Files(Vec<(File, PathBuf, Form)>);
 
 impl Files {
     fn create(asked: &cli::Probe) -> Result<Files> {
-        let wanted: [(&Option<PathBuf>, fn(&Report) -> String); 3] = [
+        let wanted: [(&Option<PathBuf>, Form); 3] = [
             (&asked.json, Report::json),
             (&asked.html, Report::html),
             (&asked.junit, Report::junit),

@@ -1,5 +1,6 @@
 //! What reached the echo upstream.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,9 +33,15 @@ pub struct Recorded {
     pub malformed: bool,
     /// The nonce of its answer.
     pub nonce: String,
+    pub(super) sent: OnceLock<bool>,
 }
 
 impl Recorded {
+    /// Whether its answer was sent to the last byte, or broken off by the other side; none while it is being sent.
+    pub fn was_answered_whole(&self) -> Option<bool> {
+        self.sent.get().copied()
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()

@@ -1,6 +1,6 @@
 //! The connections of the echo upstream.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -55,7 +55,9 @@ async fn connection(stream: TcpStream, number: u64, state: Arc<State>) {
         state.record(&request);
         let script = state.script(&request);
         let written = answer::write(&request, &script);
-        if send(&mut to, &request, &script, written).await.is_err() || request.malformed {
+        let sent = send(&mut to, &request, &script, written).await.is_ok();
+        state.answered(&request, sent);
+        if !sent || request.malformed {
             return;
         }
         let closes = request
@@ -86,6 +88,7 @@ fn recorded(
         malformed: body.is_none(),
         body: body.unwrap_or_default(),
         nonce: state.nonce(),
+        sent: OnceLock::new(),
         head,
     }
 }
