@@ -97,10 +97,7 @@ fn within_base64(text: &str, shift: usize, engine: &general_purpose::GeneralPurp
 }
 
 fn holds(haystack: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty()
-        && haystack
-            .windows(needle.len())
-            .any(|window| window == needle)
+    !needle.is_empty() && memchr::memmem::find(haystack, needle).is_some()
 }
 
 #[cfg(test)]

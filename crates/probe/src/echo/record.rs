@@ -49,11 +49,7 @@ impl Recorded {
 
     /// Whether this text stands in head or body, raw.
     pub fn holds(&self, text: &str) -> bool {
-        let within = |bytes: &[u8]| {
-            bytes
-                .windows(text.len().max(1))
-                .any(|window| window == text.as_bytes())
-        };
+        let within = |bytes: &[u8]| memchr::memmem::find(bytes, text.as_bytes()).is_some();
         within(&self.head.raw) || within(&self.body)
     }
 

@@ -138,7 +138,7 @@ impl Client {
     }
 
     /// The value of its `Authorization` line; holds the whole key.
-    pub fn authorization(&self) -> String {
+    pub(crate) fn authorization(&self) -> String {
         format!("Bearer {}", self.key.secret())
     }
 
