@@ -107,8 +107,7 @@ impl Drop for Running {
         if let Some(runtime) = self.runtime.take() {
             runtime.block_on(async {
                 let _ = self.served.recv().await;
-                self.house.settled().await;
-                if let Err(why) = self.house.rounds(Timestamp::now()).await {
+                if let Err(why) = self.house.last_round(Timestamp::now()).await {
                     tracing::warn!(
                         code = why.code(),
                         "the last round was not done; the next start does it"

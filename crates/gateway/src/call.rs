@@ -18,17 +18,24 @@ pub(crate) struct Call {
     permit: Option<Permit>,
     id: String,
     route: Route,
+    upstream: String,
     began: Instant,
     unseen: bool,
     metrics: Arc<Metrics>,
 }
 
 impl Call {
-    pub(crate) fn new(metrics: &Arc<Metrics>, permit: Permit, route: Route) -> Call {
+    pub(crate) fn new(
+        metrics: &Arc<Metrics>,
+        permit: Permit,
+        route: Route,
+        upstream: &str,
+    ) -> Call {
         Call {
             id: permit.call_id().to_string(),
             permit: Some(permit),
             route,
+            upstream: upstream.to_owned(),
             began: Instant::now(),
             unseen: false,
             metrics: Arc::clone(metrics),
@@ -120,6 +127,7 @@ impl Call {
         let took = self.began.elapsed();
         self.metrics.call_ended(&CallEnded {
             route: self.route.as_str(),
+            upstream: &self.upstream,
             outcome: word(ended),
             status,
             took,

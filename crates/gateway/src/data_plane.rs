@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::State,
+    middleware::map_response_with_state,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -25,7 +27,14 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(Arc::clone(&gateway))
-        .nest("/tenant/v1", steward::router(gateway))
+        .nest("/tenant/v1", steward::router(Arc::clone(&gateway)))
+        .layer(map_response_with_state(gateway, counted))
+}
+
+/// Refusals of every kind are seen here and nowhere else: most of them come before there is a call.
+async fn counted(State(gateway): State<Arc<Gateway>>, response: Response) -> Response {
+    gateway.metrics().responded(response.status().as_u16());
+    response
 }
 
 /// The OpenAI-shaped 404 of every path that does not exist.

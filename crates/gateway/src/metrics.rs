@@ -19,6 +19,7 @@ const SECONDS: [f64; 12] = [
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ended {
     route: &'static str,
+    upstream: String,
     outcome: &'static str,
     status: &'static str,
 }
@@ -34,6 +35,11 @@ struct Direction {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Code {
     code: &'static str,
 }
@@ -45,14 +51,17 @@ struct UpstreamName {
 
 /// What the flows count.
 pub(crate) struct Metrics {
+    responses: Family<Answered, Counter>,
     calls: Family<Ended, Counter>,
     seconds: Family<Route, Histogram>,
     tokens: Family<Direction, Counter>,
 }
 
 /// One call that ended, in fixed words.
-pub(crate) struct CallEnded {
+pub(crate) struct CallEnded<'a> {
     pub(crate) route: &'static str,
+    /// The operator's name for it.
+    pub(crate) upstream: &'a str,
     pub(crate) outcome: &'static str,
     pub(crate) status: u16,
     pub(crate) took: Duration,
@@ -63,17 +72,24 @@ pub(crate) struct CallEnded {
 impl Metrics {
     pub(crate) fn new() -> Metrics {
         Metrics {
+            responses: Family::default(),
             calls: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             tokens: Family::default(),
         }
     }
 
-    pub(crate) fn call_ended(&self, call: &CallEnded) {
+    /// One answer of the data plane, whatever it was, when its head goes out.
+    pub(crate) fn responded(&self, status: u16) {
+        self.responses.get_or_create(&Answered { status }).inc();
+    }
+
+    pub(crate) fn call_ended(&self, call: &CallEnded<'_>) {
         let status = class(call.status);
         self.calls
             .get_or_create(&Ended {
                 route: call.route,
+                upstream: call.upstream.to_owned(),
                 outcome: call.outcome,
                 status,
             })
@@ -98,6 +114,11 @@ impl Metrics {
         resting: impl Iterator<Item = (&'a str, bool)>,
     ) -> String {
         let mut families = Registry::with_prefix("cofferdam");
+        families.register(
+            "responses",
+            "Answers of the data plane, refusals of every kind included",
+            self.responses.clone(),
+        );
         families.register("calls", "Admitted calls that ended", self.calls.clone());
         families.register_with_unit(
             "call_duration",
@@ -184,6 +205,7 @@ mod tests {
         for status in [200, 200, 502] {
             metrics.call_ended(&CallEnded {
                 route: "/v1/chat/completions",
+                upstream: "main",
                 outcome: "completed",
                 status,
                 took: Duration::from_millis(20),
@@ -195,8 +217,8 @@ mod tests {
         stats.refusals.insert("insufficient_quota", 7);
         let text = metrics.text(&stats, [("fake", true)].into_iter());
         for line in [
-            "cofferdam_calls_total{route=\"/v1/chat/completions\",outcome=\"completed\",status=\"2xx\"} 2",
-            "cofferdam_calls_total{route=\"/v1/chat/completions\",outcome=\"completed\",status=\"5xx\"} 1",
+            "cofferdam_calls_total{route=\"/v1/chat/completions\",upstream=\"main\",outcome=\"completed\",status=\"2xx\"} 2",
+            "cofferdam_calls_total{route=\"/v1/chat/completions\",upstream=\"main\",outcome=\"completed\",status=\"5xx\"} 1",
             "cofferdam_call_duration_seconds_count{route=\"/v1/chat/completions\"} 3",
             "cofferdam_tokens_total{direction=\"output\"} 12",
             "cofferdam_refusals_total{code=\"insufficient_quota\"} 7",

@@ -35,7 +35,12 @@ const LABELS: [(&str, &[&str]); 7] = [
             "abandoned",
         ],
     ),
-    ("status", &["2xx", "4xx", "5xx"]),
+    (
+        "status",
+        &[
+            "2xx", "4xx", "5xx", "200", "201", "204", "400", "401", "403", "404", "502",
+        ],
+    ),
     ("direction", &["input", "output"]),
     ("upstream", &["main", "other"]),
     (
@@ -235,13 +240,16 @@ async fn what_happened_is_what_is_counted() {
     );
     let text = reply.text();
     let chats = "route=\"/v1/chat/completions\"";
+    let chatted = format!("{chats},upstream=\"main\"");
     for (line, expected) in [
         (
-            format!("cofferdam_calls_total{{{chats},outcome=\"completed\",status=\"2xx\"}}"),
+            format!("cofferdam_calls_total{{{chatted},outcome=\"completed\",status=\"2xx\"}}"),
             3.0,
         ),
         (
-            format!("cofferdam_calls_total{{{chats},outcome=\"upstream_refused\",status=\"5xx\"}}"),
+            format!(
+                "cofferdam_calls_total{{{chatted},outcome=\"upstream_refused\",status=\"5xx\"}}"
+            ),
             1.0,
         ),
         (
@@ -256,6 +264,10 @@ async fn what_happened_is_what_is_counted() {
             "cofferdam_refusals_total{code=\"model_not_priced\"}".to_owned(),
             1.0,
         ),
+        // also what is refused before there is a call
+        ("cofferdam_responses_total{status=\"200\"}".to_owned(), 3.0),
+        ("cofferdam_responses_total{status=\"400\"}".to_owned(), 1.0),
+        ("cofferdam_responses_total{status=\"401\"}".to_owned(), 1.0),
         ("cofferdam_permits_in_flight".to_owned(), 0.0),
         ("cofferdam_settlements_waiting".to_owned(), 0.0),
         ("cofferdam_open_compartments".to_owned(), 2.0),

@@ -137,19 +137,26 @@ impl Keys<'_> {
         check_scopes(wish.scopes)?;
         check_expiry(wish.expires, now)?;
         self.0.actor.may_hand_on(wish.scopes, &wish.models)?;
+        self.0.actor.may_outlive(wish.expires)?;
         self.0
             .change(move |admin| async move { admin.mint(wish, now).await })
             .await
     }
 
-    /// Every key, revoked ones too, in the order of their ids.
+    /// The keys after `after`, revoked ones too, in the order of their ids, at most `limit`.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub async fn list(&self) -> Result<Vec<KeyFacts>, Refused> {
+    pub async fn list(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<KeyFacts>, Refused> {
         let tenant = &self.0.tenant;
-        let rows = tenant.read(store::keys::list).await?;
+        let rows = tenant
+            .read(move |connection| store::keys::page(connection, after, limit))
+            .await?;
         let limits = tenant.meter.tiers();
         rows.iter().map(|row| facts(tenant, &limits, row)).collect()
     }
@@ -193,6 +200,8 @@ impl Keys<'_> {
         wish.name.as_deref().map_or(Ok(()), check_name)?;
         wish.scopes.map_or(Ok(()), check_scopes)?;
         check_expiry(wish.expires.flatten(), now)?;
+        wish.expires
+            .map_or(Ok(()), |expires| self.0.actor.may_outlive(expires))?;
         self.0
             .change(move |admin| async move { admin.change_key(id, wish, now).await })
             .await

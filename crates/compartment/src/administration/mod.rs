@@ -45,6 +45,7 @@ pub(crate) enum Actor {
         credential: String,
         scopes: Rights,
         models: Models,
+        expires: Option<Timestamp>,
     },
 }
 
@@ -54,6 +55,7 @@ impl Actor {
             credential: who.credential(),
             scopes: who.scopes,
             models: who.models.clone(),
+            expires: who.expires,
         }
     }
 
@@ -64,6 +66,18 @@ impl Actor {
                 credential: Id::new(credential).map_err(|_| Refused::Internal)?,
             },
         })
+    }
+
+    /// A credential that ends hands on nothing that outlives it.
+    fn may_outlive(&self, expires: Option<Timestamp>) -> Result<(), Refused> {
+        match self {
+            Self::Steward {
+                expires: Some(own), ..
+            } if expires.is_none_or(|expires| expires > *own) => Err(Refused::BeyondReach {
+                what: "a key cannot hand on a life longer than its own; give an expiry",
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn may_hand_on(&self, scopes: Rights, models: &Models) -> Result<(), Refused> {

@@ -25,7 +25,6 @@ use crate::{
     store::{CommitLog, DeploymentDb, Scribes, TenantDb, TenantState},
     tenant::{Surroundings, Tenant},
 };
-use evidence::deployment::Head;
 use folder::Folder;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
@@ -85,7 +84,7 @@ pub struct House {
     registry: Arc<Registry<Tenant>>,
     operators: RwLock<HashMap<ApiKeyId, [u8; 32]>>,
     pub(crate) decoy: Decoy,
-    heads: Mutex<Vec<(TenantId, Head)>>,
+    heads: Mutex<rounds::Heads>,
     pub(crate) counters: Arc<Counters>,
     /// Tenants are created and suspended one after another.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,

@@ -130,6 +130,13 @@ impl<T: Send + Sync + 'static> Registry<T> {
         self.round.fetch_max(now.as_second(), Ordering::Relaxed);
         let places: Vec<_> = self.places.lock().values().cloned().collect();
         for place in places {
+            // used before the first round: from now on
+            let _ = place.round.compare_exchange(
+                0,
+                now.as_second(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
             if now.as_second() - place.round.load(Ordering::Relaxed) >= idle.as_secs() {
                 self.close(&place);
             }
@@ -286,6 +293,15 @@ mod tests {
         registry.close_unused(at(60), SignedDuration::from_secs(60));
         assert_eq!(registry.ids(), [id(3)]);
         drop(three);
+    }
+
+    #[tokio::test]
+    async fn what_was_used_before_the_first_round_is_not_closed_by_it() {
+        let registry = Arc::new(Registry::new(1, |_| ()));
+        drop(registry.get(id(1), || Ok(1)).await);
+        let first = Timestamp::from_second(1_800_000_000).unwrap();
+        registry.close_unused(first, SignedDuration::from_secs(60));
+        assert_eq!(registry.len(), 1);
     }
 
     #[tokio::test]

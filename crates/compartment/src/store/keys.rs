@@ -53,11 +53,17 @@ pub(crate) fn get(connection: &Connection, id: &ApiKeyId) -> Result<Option<KeyRo
     Ok(select.query_row([id.as_bytes()], read).optional()?)
 }
 
-/// Every key, revoked ones too, ordered by id.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
-    let mut select =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key ORDER BY id"))?;
-    Ok(select.query_map([], read)?.collect::<Result<_, _>>()?)
+/// The keys after `after` in the order of their ids, at most `limit`.
+pub(crate) fn page(
+    connection: &Connection,
+    after: Option<ApiKeyId>,
+    limit: u32,
+) -> Result<Vec<KeyRow>, StoreError> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM api_key WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2"
+    ))?;
+    let rows = select.query_map(params![after.map(|id| *id.as_bytes()), limit], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The keys that are not revoked.

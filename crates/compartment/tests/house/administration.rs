@@ -3,7 +3,7 @@
 use crate::support::{Site, ask, at, mint, money, now, rights, tenant_limits, verified, wish};
 use compartment::{
     House, HouseError, Models, Refused,
-    administration::{ChangeKey, UsageBy, UsageQuery},
+    administration::{ChangeKey, MintKey, UsageBy, UsageQuery},
 };
 use policy::{Limits, Right};
 use std::{num::NonZeroU32, sync::Arc};
@@ -458,4 +458,40 @@ async fn a_resident_is_made_once_for_each_compartment() {
     assert!(Arc::ptr_eq(&one, &again.resident(|| Pool(2))));
     assert_eq!(others.resident(|| Pool(3)).0, 3);
     assert_eq!(one.0, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_ends_hands_on_nothing_that_outlives_it() {
+    let site = Site::new();
+    let tenant = site.tenant("one").await;
+    let end = now() + jiff::SignedDuration::from_hours(1);
+    let wish = |expires| MintKey {
+        name: "handed on".to_owned(),
+        scopes: [Right::Steward].into_iter().collect(),
+        models: Models::All,
+        limits: Limits::NONE,
+        expires,
+    };
+    let own = tenant
+        .admin
+        .keys()
+        .mint(wish(Some(end)), now())
+        .await
+        .unwrap();
+    let (home, who) = site.admit(own.secret.expose()).await.unwrap();
+    let steward = home.steward(&who, now()).unwrap();
+    let later = end + jiff::SignedDuration::from_secs(1);
+    for beyond in [None, Some(later)] {
+        let refused = steward.keys().mint(wish(beyond), now()).await.unwrap_err();
+        assert_eq!(refused.status(), 403, "{beyond:?}");
+    }
+    let minted = steward.keys().mint(wish(Some(end)), now()).await.unwrap();
+    for beyond in [None, Some(later)] {
+        let change = ChangeKey {
+            expires: Some(beyond),
+            ..ChangeKey::default()
+        };
+        let refused = steward.keys().change(&minted.facts.id, change, now()).await;
+        assert_eq!(refused.unwrap_err().status(), 403, "{beyond:?}");
+    }
 }

@@ -1,6 +1,9 @@
 //! What fails refuses, hurts nobody else, and recovers.
 
-use crate::support::{Site, ask, completed, money, now, sent, tenant_limits, verified};
+use crate::support::{
+    Site, ask, completed, config, money, no_issuer, now, open_again, provider, sent, tenant_limits,
+    verified,
+};
 use compartment::Refused;
 use policy::Limits;
 use std::sync::atomic::Ordering;
@@ -147,4 +150,59 @@ async fn another_keyring_opens_nothing() {
         Err(compartment::HouseError::KeysDoNotFit)
     ));
     drop(folder);
+}
+
+/// The lines of every segment of the commit log.
+fn noted(site: &Site) -> String {
+    std::fs::read_dir(site.data().join("log"))
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_commit_log_is_empty_after_the_last_round_and_a_round_catches_up_after_a_crash() {
+    let site = Site::new();
+    let tenant = site.tenant("one").await;
+    let (home, who) = site.admit(&tenant.token).await.unwrap();
+    let permit = home.permit(&who, ask(1, 1), now()).await.unwrap();
+    let id = *permit.call_id();
+    let _ = permit.settle(completed(1, 1));
+    assert_eq!(noted(&site).lines().count(), 2);
+    // what a process that dies now leaves
+    let left = tempfile::tempdir().unwrap();
+    copy(site.folder.path(), left.path());
+    site.house.last_round(now()).await.unwrap();
+    assert_eq!(noted(&site), "");
+
+    let keys = provider(left.path());
+    let config = config(left.path(), keys, no_issuer());
+    let house = open_again(&config).await;
+    assert_eq!(house.stats().open_compartments, 0);
+    house.rounds(now()).await.unwrap();
+    assert_eq!(house.stats().open_compartments, 1);
+    house.last_round(now()).await.unwrap();
+    let gatehouse = house.gatehouse();
+    let (home, _) = gatehouse.admit(&tenant.token, now()).await.unwrap();
+    assert!(home.calls().get(&id).await.unwrap().unwrap().end.is_some());
+    let after = Site {
+        folder: left,
+        config,
+        house,
+        ..site
+    };
+    assert_eq!(noted(&after), "");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let target = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            copy(&file.path(), &target);
+        } else {
+            std::fs::copy(file.path(), target).unwrap();
+        }
+    }
 }

@@ -158,7 +158,7 @@ async fn nothing_prints_what_is_in_it() {
         format!("{:?}", site.operator.tenants(None, 10).await.unwrap()),
         format!(
             "{key:?} {:?} {steward:?} {credential:?}",
-            steward.keys().list().await.unwrap()
+            steward.keys().list(None, 10).await.unwrap()
         ),
         format!(
             "{home:?} {who:?} {permit:?} {clean:?} {:?}",

@@ -23,17 +23,12 @@ pub(super) async fn list<O: Office>(
     let admin = office.open(&headers, &path, now).await?;
     let page: ListQuery = query(&uri)?;
     let after = page.after.as_deref().map(id_of).transpose()?;
-    let keys = admin.keys().list().await?;
-    let keys = keys
-        .iter()
-        .filter(|key| after.is_none_or(|after| key.id > after));
     let limit = page.limit();
-    Ok(ok(&List::page(
-        keys.take(limit + 1)
-            .map(|key| shapes::key(key, now))
-            .collect(),
-        limit,
-    )))
+    // one more than is shown says whether there is another page
+    let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let keys = admin.keys().list(after, most).await?;
+    let shown = keys.iter().map(|key| shapes::key(key, now)).collect();
+    Ok(ok(&List::page(shown, limit)))
 }
 
 pub(super) async fn mint<O: Office>(

@@ -38,6 +38,7 @@ pub(crate) async fn chat(
         gateway.metrics(),
         compartment.permit(&principal, ask, now).await?,
         Route::ChatCompletions,
+        place.upstream_name(),
     );
     let (upstream, upstream_model) = place
         .upstream(&request.extra, request.feature_without_price())

@@ -38,6 +38,7 @@ pub(crate) async fn completions(
         gateway.metrics(),
         compartment.permit(&principal, ask, now).await?,
         Route::Completions,
+        place.upstream_name(),
     );
     let (upstream, upstream_model) = place
         .upstream(&request.extra, None)

@@ -34,6 +34,7 @@ pub(crate) async fn embeddings(
         gateway.metrics(),
         compartment.permit(&principal, ask, now).await?,
         Route::Embeddings,
+        place.upstream_name(),
     );
     let (upstream, upstream_model) = place
         .upstream(&request.extra, None)

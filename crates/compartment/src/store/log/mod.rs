@@ -254,17 +254,30 @@ impl CommitLog {
         std::mem::replace(&mut self.shared.file.lock().file, file)
     }
 
-    /// Begins a new segment where the present one is long, old or damaged. Says whether there are older ones to be
-    /// removed, see [`CommitLog::turned`]. Blocks.
+    /// Some tenants whose calls an earlier process noted and that were not opened since, at most `most`; others with another
+    /// `turn`.
+    pub(crate) fn tenants_left(&self, most: usize, turn: usize) -> Vec<TenantId> {
+        let left = self.shared.left.lock();
+        let first = turn.checked_rem(left.len()).unwrap_or(0);
+        left.keys()
+            .cycle()
+            .skip(first)
+            .take(most.min(left.len()))
+            .copied()
+            .collect()
+    }
+
+    /// Begins a new segment where the present one is long, old or damaged, or not empty and the `last`. Says whether there
+    /// are older ones to be removed, see [`CommitLog::turned`]. Blocks.
     ///
     /// # Errors
     ///
     /// Faults of the disk; the present segment stays.
-    pub(crate) fn turn(&self) -> Result<bool, StoreError> {
+    pub(crate) fn turn(&self, last: bool) -> Result<bool, StoreError> {
         let failed = self.shared.synced.borrow().failed;
         let (number, due) = {
             let segment = self.shared.file.lock();
-            let old = segment.length > 0 && segment.since.elapsed() >= AGE;
+            let old = segment.length > 0 && (last || segment.since.elapsed() >= AGE);
             (
                 segment.number.saturating_add(1),
                 failed == Some(segment.number) || old || segment.length >= SEGMENT,

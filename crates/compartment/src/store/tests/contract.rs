@@ -74,8 +74,16 @@ fn keys_are_changed_and_never_lost(db: &TenantDb) {
     });
     let (one, two) = (key(1).id, key(2).id);
     assert_eq!(
-        shown(db.read_now(keys::list).unwrap()),
+        shown(db.read_now(|c| keys::page(c, None, 9)).unwrap()),
         [(one, Some(at(9))), (two, None)]
+    );
+    assert_eq!(
+        shown(db.read_now(|c| keys::page(c, None, 1)).unwrap()),
+        [(one, Some(at(9)))]
+    );
+    assert_eq!(
+        shown(db.read_now(|c| keys::page(c, Some(one), 9)).unwrap()),
+        [(two, None)]
     );
     assert_eq!(shown(db.read_now(keys::list_live).unwrap()), [(two, None)]);
     let read = db.read_now(|c| keys::get(c, &one)).unwrap().unwrap();

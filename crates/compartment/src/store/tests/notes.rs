@@ -165,7 +165,7 @@ fn a_segment_stays_until_its_tenants_are_opened_or_its_notes_are_carried_over() 
     // nobody opens the tenant, again and again
     for _ in 0..3 {
         let scribes = scribes_in(left.path(), 1);
-        assert!(scribes.log().turn().unwrap());
+        assert!(scribes.log().turn(false).unwrap());
         scribes.log().turned().unwrap();
         assert_eq!(segments(left.path()).len(), 1);
     }
@@ -226,7 +226,7 @@ async fn after_a_failed_sync_calls_are_refused_until_their_tenants_files_have_ev
     scribes.log().write_instead(file);
     assert!(note(2).is_err());
     tokio::task::block_in_place(|| {
-        assert!(scribes.log().turn().unwrap());
+        assert!(scribes.log().turn(false).unwrap());
         assert!(note(2).is_err());
         sign(&db);
         scribes.log().turned().unwrap();
