@@ -4,14 +4,20 @@
 //! the leak, and leaves the word to [`Finding`](crate::Finding).
 
 mod cache;
+mod face;
 mod headers;
+mod privileges;
 
 use crate::row::Row;
 
 /// Every subject's rows.
-const SUBJECTS: [&[Row]; 2] = [&cache::ROWS, &headers::ROWS];
+const SUBJECTS: &[&[Row]] = &[
+    &cache::ROWS,
+    &headers::ROWS,
+    &privileges::ROWS,
+];
 
 /// Every row that has a test, by subject.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    SUBJECTS.into_iter().flatten()
+    SUBJECTS.iter().copied().flatten()
 }

@@ -1,11 +1,8 @@
 //! Rows about header lines that a client sends.
 
-use std::collections::BTreeMap;
-
-use crate::echo::{Echo, Recorded};
+use super::face::{Face, OF_BODY, PLAIN, call};
 use crate::options::shorten;
 use crate::row::{Bench, Row};
-use crate::target::Client;
 use crate::verdict::{Control, Finding, Trouble};
 
 pub(super) const ROWS: [Row; 1] = [Row::new(11, |bench| Box::pin(tenant_spoofing(bench)))];
@@ -37,15 +34,6 @@ const NAMES: [&str; 24] = [
     "x-api-key",
     "x-cache-salt",
 ];
-/// Plain calls that show which lines are always the same.
-const PLAIN: usize = 3;
-/// Lines of the connection, which may differ from call to call.
-const OF_THE_CONNECTION: [&str; 4] = [
-    "connection",
-    "keep-alive",
-    "content-length",
-    "transfer-encoding",
-];
 
 /// What a request adds to a plain one.
 struct Spoof {
@@ -76,7 +64,7 @@ async fn tenant_spoofing(bench: &Bench) -> Result<Finding, Trouble> {
     }
     let control = if of_b.calls == PLAIN && of_a.calls == PLAIN {
         Control::Shown(format!(
-            "all plain calls of both reached the upstream; {} lines are the same in each of B's, {} differ from A's",
+            "all plain calls of both reached the upstream; {} things are told of each of B's, {} differ from A's",
             of_b.lines.len(),
             only_a.len()
         ))
@@ -103,7 +91,9 @@ fn spoofs(bench: &Bench, of_b: &Face, only_a: &[(String, String)]) -> Vec<Spoof>
     let known = only_a
         .iter()
         .filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-    let mut claims: Vec<(String, String)> = known.cloned().collect();
+    let mut claims: Vec<(String, String)> = known
+        .map(|(name, value)| (name.trim_start_matches(OF_BODY).to_owned(), value.clone()))
+        .collect();
     claims.extend(
         NAMES
             .iter()
@@ -135,7 +125,7 @@ fn spoofs(bench: &Bench, of_b: &Face, only_a: &[(String, String)]) -> Vec<Spoof>
         add(value, vec![format!("X-Filler: x\r\n {name}: {value}")]);
     }
     // lines that the gateway writes are named as the connection's own, so that a careless proxy takes them off
-    for name in of_b.lines.keys() {
+    for name in of_b.lines.keys().filter(|name| !name.starts_with(OF_BODY)) {
         let canary = bench.canary();
         add(
             canary.text(),
@@ -156,114 +146,6 @@ impl Spoof {
         };
         let lines: Vec<String> = self.lines.iter().map(short).collect();
         lines.join(" + ")
-    }
-}
-
-/// What the upstream is told by header lines when a tenant calls.
-struct Face {
-    /// Plain calls that arrived exactly once.
-    calls: usize,
-    /// Name in lower case, and the values of the lines of that name: those that were the same each time.
-    lines: BTreeMap<String, Vec<String>>,
-}
-
-impl Face {
-    async fn seen(bench: &Bench, echo: &Echo, who: &Client) -> Result<Face, Trouble> {
-        let mut face: Option<Face> = None;
-        for _ in 0..PLAIN {
-            let arrived = call(bench, echo, who, &[]).await?;
-            let [request] = arrived.as_slice() else {
-                continue;
-            };
-            let lines = by_name(request);
-            match &mut face {
-                None => face = Some(Face { calls: 1, lines }),
-                Some(face) => {
-                    face.calls += 1;
-                    face.lines
-                        .retain(|name, values| lines.get(name) == Some(values));
-                }
-            }
-        }
-        Ok(face.unwrap_or(Face {
-            calls: 0,
-            lines: BTreeMap::new(),
-        }))
-    }
-
-    /// Names and values that tell this tenant from the other.
-    fn beyond(&self, other: &Face) -> Vec<(String, String)> {
-        let differ = self
-            .lines
-            .iter()
-            .filter(|(name, values)| other.lines.get(*name) != Some(values));
-        differ
-            .flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())))
-            .collect()
-    }
-
-    /// What is wrong with a request that should look like this face.
-    fn wrong_in(
-        &self,
-        request: &Recorded,
-        spoofed: &str,
-        only_a: &[(String, String)],
-    ) -> Option<String> {
-        let lines = by_name(request);
-        for (name, values) in &lines {
-            if values.iter().any(|value| value.contains(spoofed)) {
-                return Some(format!(
-                    "the upstream was given the client's value in {name}"
-                ));
-            }
-            if values
-                .iter()
-                .any(|value| only_a.iter().any(|(of, held)| of == name && held == value))
-            {
-                return Some(format!("the upstream was given A's value in {name}"));
-            }
-        }
-        let changed = self
-            .lines
-            .iter()
-            .find(|(name, values)| lines.get(*name) != Some(values));
-        changed.map(|(name, values)| match lines.get(name) {
-            None => format!("the line {name} is missing at the upstream"),
-            Some(now) => format!(
-                "the line {name} stands {} times at the upstream, not {}, or says something else",
-                now.len(),
-                values.len()
-            ),
-        })
-    }
-}
-
-fn by_name(request: &Recorded) -> BTreeMap<String, Vec<String>> {
-    let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in &request.head.lines {
-        // an underscore is a dash to whoever reads headers from an environment
-        let name = name.trim().to_ascii_lowercase().replace('_', "-");
-        if !OF_THE_CONNECTION.contains(&name.as_str()) {
-            lines.entry(name).or_default().push(value.clone());
-        }
-    }
-    lines
-}
-
-/// One raw chat call with these lines; what reached the upstream of it.
-async fn call(
-    bench: &Bench,
-    echo: &Echo,
-    who: &Client,
-    lines: &[String],
-) -> Result<Vec<std::sync::Arc<Recorded>>, Trouble> {
-    let (marker, mark) = (bench.canary(), echo.mark());
-    let body = who.chat_body(&format!("Hello {marker}"));
-    let bytes = bench.dial.post(who, "/v1/chat/completions", lines, &body);
-    match bench.dial.exchange("POST", &bytes).await {
-        // closing without a word is a way to refuse
-        Ok(_) | Err(Trouble::Connection(_)) => Ok(echo.requests_with(mark, marker.text())),
-        Err(trouble) => Err(trouble),
     }
 }
 
