@@ -4,17 +4,26 @@
 //! the leak, and leaves the word to [`Finding`](crate::Finding).
 
 mod cache;
+mod credentials;
+mod door;
 mod face;
 mod headers;
+mod identity;
+mod pairs;
 mod privileges;
+mod signed_tokens;
+mod sink;
 
 use crate::row::Row;
 
 /// Every subject's rows.
 const SUBJECTS: &[&[Row]] = &[
     &cache::ROWS,
+    &credentials::ROWS,
     &headers::ROWS,
+    &identity::ROWS,
     &privileges::ROWS,
+    &signed_tokens::ROWS,
 ];
 
 /// Every row that has a test, by subject.
