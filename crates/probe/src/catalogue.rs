@@ -80,6 +80,8 @@ pub const ROWS: [Entry; 38] = [
             "/v1/conversations",
             "/v1/responses",
             "/v1/batches",
+            "/tenant/v1/self",
+            "/tenant/v1/keys",
         ]),
     ),
     row(

@@ -7,8 +7,11 @@ mod cache;
 mod credentials;
 mod door;
 mod face;
+mod foreign_ids;
 mod headers;
 mod identity;
+mod objects;
+mod opaque_tokens;
 mod pairs;
 mod privileges;
 mod signed_tokens;
@@ -20,8 +23,10 @@ use crate::row::Row;
 const SUBJECTS: &[&[Row]] = &[
     &cache::ROWS,
     &credentials::ROWS,
+    &foreign_ids::ROWS,
     &headers::ROWS,
     &identity::ROWS,
+    &opaque_tokens::ROWS,
     &privileges::ROWS,
     &signed_tokens::ROWS,
 ];
