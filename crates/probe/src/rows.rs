@@ -14,8 +14,12 @@ mod objects;
 mod opaque_tokens;
 mod pairs;
 mod privileges;
+mod request_ids;
 mod signed_tokens;
 mod sink;
+mod smuggling;
+mod smuggling_cases;
+mod steering;
 
 use crate::row::Row;
 
@@ -28,7 +32,10 @@ const SUBJECTS: &[&[Row]] = &[
     &identity::ROWS,
     &opaque_tokens::ROWS,
     &privileges::ROWS,
+    &request_ids::ROWS,
     &signed_tokens::ROWS,
+    &smuggling::ROWS,
+    &steering::ROWS,
 ];
 
 /// Every row that has a test, by subject.
