@@ -10,16 +10,19 @@ mod face;
 mod foreign_ids;
 mod headers;
 mod identity;
+mod leaks;
 mod objects;
 mod opaque_tokens;
 mod pairs;
 mod privileges;
 mod request_ids;
+mod side_doors;
 mod signed_tokens;
 mod sink;
 mod smuggling;
 mod smuggling_cases;
 mod steering;
+mod system_prompts;
 
 use crate::row::Row;
 
@@ -30,12 +33,15 @@ const SUBJECTS: &[&[Row]] = &[
     &foreign_ids::ROWS,
     &headers::ROWS,
     &identity::ROWS,
+    &leaks::ROWS,
     &opaque_tokens::ROWS,
     &privileges::ROWS,
     &request_ids::ROWS,
+    &side_doors::ROWS,
     &signed_tokens::ROWS,
     &smuggling::ROWS,
     &steering::ROWS,
+    &system_prompts::ROWS,
 ];
 
 /// Every row that has a test, by subject.
