@@ -5,10 +5,16 @@
 
 pub mod bodies;
 pub mod caching;
+pub mod framing;
 pub mod headers;
 pub mod identity;
+pub mod memory;
+pub mod objects;
 mod proxy;
+pub mod request_ids;
 pub mod routes;
+pub mod tokens;
+pub mod traces;
 mod upstream;
 
 pub use identity::{KEY_A, KEY_B};
@@ -21,6 +27,12 @@ pub struct Switches {
     pub caching: caching::Switches,
     pub headers: headers::Switches,
     pub identity: identity::Switches,
+    pub framing: framing::Switches,
+    pub memory: memory::Switches,
+    pub objects: objects::Switches,
+    pub request_ids: request_ids::Switches,
+    pub tokens: tokens::Switches,
+    pub traces: traces::Switches,
     pub routes: routes::Switches,
 }
 
@@ -34,12 +46,18 @@ pub struct Switch {
 
 /// Every switch there is.
 pub fn all() -> impl Iterator<Item = &'static Switch> {
-    let stages: [&[Switch]; 5] = [
+    let stages: &[&[Switch]] = &[
         bodies::SWITCHES,
         caching::SWITCHES,
         headers::SWITCHES,
         identity::SWITCHES,
+        framing::SWITCHES,
+        memory::SWITCHES,
+        objects::SWITCHES,
+        request_ids::SWITCHES,
+        tokens::SWITCHES,
+        traces::SWITCHES,
         routes::SWITCHES,
     ];
-    stages.into_iter().flatten()
+    stages.iter().copied().flatten()
 }

@@ -12,8 +12,14 @@ use tokio::task::JoinHandle;
 
 use super::Switches;
 use super::caching::Cache;
+use super::identity::Door;
+use super::memory::Memory;
+use super::objects::Objects;
+use super::request_ids::{self, Answers};
+use super::tokens::Seal;
+use super::traces::Traces;
 use super::upstream::{self, Answered, Reply};
-use super::{bodies, headers, identity, routes};
+use super::{bodies, framing, headers, routes};
 
 /// The running fixture; stops when dropped.
 pub struct Leaky {
@@ -25,6 +31,12 @@ struct State {
     echo: SocketAddr,
     switches: Switches,
     cache: Cache,
+    door: Door,
+    memory: Memory,
+    objects: Objects,
+    answers: Answers,
+    seal: Seal,
+    traces: Traces,
 }
 
 impl Leaky {
@@ -36,6 +48,12 @@ impl Leaky {
             echo,
             switches,
             cache: Cache::default(),
+            door: Door::default(),
+            memory: Memory::default(),
+            objects: Objects::default(),
+            answers: Answers::default(),
+            seal: Seal::default(),
+            traces: Traces::default(),
         });
         let accepting = tokio::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
@@ -59,19 +77,17 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
     let (from, mut to) = stream.into_split();
     let mut reader = Reader::new(from);
     while let Ok(Some(head)) = reader.head().await {
-        let strict = head.request().is_some() && !head.is_ambiguous() && well_formed(&head);
-        if !strict {
-            let _ = write(
-                &mut to,
-                Answered::Whole(Reply::error(400, "this is not a request")),
-            )
-            .await;
+        let lenient = framing::lenient(&state.switches.framing, &head);
+        if !framing::is_strict(&head) && lenient.is_none() {
+            let refused = Reply::error(400, "this is not a request");
+            let _ = write(&mut to, Answered::Whole(refused)).await;
             return;
         }
-        let Ok(body) = reader.body(head.request_framing()).await else {
+        let (as_read, told) = lenient.unzip();
+        let Ok(body) = reader.body(as_read.unwrap_or(head.request_framing())).await else {
             return;
         };
-        let answered = answer(&state, &head, &body).await;
+        let answered = answer(&state, &head, &body, told).await;
         let answered = answered
             .unwrap_or_else(|_| Answered::Whole(Reply::error(502, "the upstream did not answer")));
         if write(&mut to, answered).await.is_err() {
@@ -80,38 +96,74 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
     }
 }
 
-/// RFC 9112, section 5: no space before a colon, no folded lines.
-fn well_formed(head: &Head) -> bool {
-    head.lines
-        .iter()
-        .all(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))
-}
-
-async fn answer(state: &State, head: &Head, body: &[u8]) -> io::Result<Answered> {
-    let refuse = |status, why| Ok(Answered::Whole(Reply::error(status, why)));
-    let Some(tenant) = identity::admit(&state.switches.identity, head) else {
-        return refuse(401, "unknown key");
-    };
+async fn answer(
+    state: &State,
+    head: &Head,
+    body: &[u8],
+    told: Option<(String, String)>,
+) -> io::Result<Answered> {
+    let whole = |reply| Ok(Answered::Whole(reply));
+    let switches = &state.switches;
     let (method, path) = head.request().unwrap_or_default();
-    if !routes::offered(&state.switches.routes, method, path) {
-        return refuse(404, "no such route");
+    if let Some(page) = state.traces.page(&switches.traces, path) {
+        return whole(page);
     }
+    let admitted = state
+        .door
+        .admit(&switches.identity, &switches.tokens, &state.seal, head)
+        .await;
+    let Some(tenant) = admitted else {
+        return whole(Reply::error(401, "unknown key"));
+    };
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    state.traces.note(tenant, &asked);
+    let own = state
+        .traces
+        .usage(&switches.traces, tenant, path)
+        .or_else(|| routes::administration(&switches.routes, method, path))
+        .or_else(|| state.answers.get(&switches.request_ids, head));
+    if let Some(reply) = own {
+        return whole(reply);
+    }
+    let of_objects = (&switches.objects, &switches.tokens);
+    let object = state
+        .objects
+        .answer(of_objects, &state.seal, tenant, (method, path), &asked);
+    if let Some(reply) = object.await {
+        return whole(reply);
+    }
+    if !routes::offered(&switches.routes, method, path) {
+        return whole(Reply::error(404, "no such route"));
+    }
+    let tenant = bodies::tenant(&switches.bodies, tenant, &asked);
+    let asked = state.memory.recall(&switches.memory, tenant, head, asked);
     let sent = match method {
-        "POST" => match bodies::rewrite(&state.switches.bodies, tenant, &asked) {
+        // what could not be read as this gateway's is none of its business
+        _ if told.is_some() => String::from_utf8_lossy(body).into_owned(),
+        "POST" => match bodies::rewrite(&switches.bodies, tenant, &asked) {
             Ok(sent) => sent.to_string(),
-            Err(refused) => return Ok(Answered::Whole(refused)),
+            Err(refused) => return whole(refused),
         },
         _ => String::new(),
     };
-    let key = Cache::key(&state.switches.caching, tenant, path, &asked);
+    let key = Cache::key(&switches.caching, tenant, path, &asked);
     if let Some(kept) = key.as_ref().and_then(|key| state.cache.get(key)) {
-        return Ok(Answered::Whole(kept));
+        return whole(kept);
     }
-    let lines = headers::lines(&state.switches.headers, tenant, head);
-    let answered = upstream::send(state.echo, method, path, &lines, sent.as_bytes()).await?;
-    if let (Some(key), Answered::Whole(reply)) = (key, &answered) {
-        state.cache.put(key, reply);
+    let mut lines = headers::lines(&switches.headers, tenant, head);
+    lines.extend(told);
+    lines.extend(request_ids::line(&switches.request_ids, head));
+    if let Some(brought) = bodies::credential(&switches.bodies, &asked) {
+        lines.retain(|(name, _)| name != "authorization");
+        lines.push(("authorization".to_owned(), brought));
+    }
+    let to = bodies::destination(&switches.bodies, &asked).unwrap_or(state.echo);
+    let answered = upstream::send(to, method, path, &lines, sent.as_bytes()).await?;
+    if let Answered::Whole(reply) = &answered {
+        state.answers.put(head, reply);
+        if let Some(key) = key {
+            state.cache.put(key, reply);
+        }
     }
     Ok(answered)
 }

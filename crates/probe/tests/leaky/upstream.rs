@@ -18,6 +18,14 @@ pub struct Reply {
 }
 
 impl Reply {
+    pub fn json(body: &serde_json::Value) -> Reply {
+        Reply {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: body.to_string().into(),
+        }
+    }
+
     pub fn error(status: u16, message: &str) -> Reply {
         let body = serde_json::json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": "refused"}});
         Reply {
