@@ -1,7 +1,7 @@
 //! A run: looks whether there is anything to test, then walks the catalogue.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -16,6 +16,10 @@ use crate::row::{Bench, Row};
 use crate::rows;
 use crate::target::{Answer, Budget, Client, Dial};
 use crate::verdict::{Finding, Trouble, Verdict};
+
+/// A gateway that does not serve plain calls is asked so often, with so long in between, whether it does again.
+const RECOVERIES: usize = 40;
+const RECOVERY: Duration = Duration::from_millis(250);
 
 /// What a run is doing, for whoever watches it.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +172,26 @@ impl<'a> House<'a> {
         ))
     }
 
+    /// A gateway may rest an upstream after what a row made it do: the next one begins when both tenants are served again.
+    /// What does not recover is the next row's finding.
+    async fn recovered(&self, row: &Row, attempt: u64) {
+        let purpose = [u64::from(row.id), attempt, u64::MAX];
+        let mut chance = Chance::of(self.options.seed, &purpose);
+        for who in [&self.a, &self.b] {
+            for _ in 0..RECOVERIES {
+                // a fresh text each time: a cache answers without the upstream
+                let answered = who.chat(&format!("plain call {}", chance.next())).await;
+                match answered {
+                    Ok(answer) if answer.is_ok() => break,
+                    Err(Trouble::Spent | Trouble::TimedOut) => return,
+                    _ => tokio::time::sleep(RECOVERY).await,
+                }
+            }
+        }
+    }
+
     async fn attempt(&self, row: &Row, attempt: u64, offered: Vec<&'static str>) -> Finding {
+        self.recovered(row, attempt).await;
         let bench = Bench {
             a: self.a.apart(&self.options.target),
             b: self.b.apart(&self.options.target),

@@ -154,10 +154,7 @@ async fn send(
     fields: &Value,
 ) -> Result<Vec<Arc<Recorded>>, Trouble> {
     let (marker, mark) = (bench.canary(), echo.mark());
-    let mut body = who.chat_body(&format!("Hello {marker}"));
-    if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
-        body.extend(fields.clone());
-    }
+    let body = who.chat_body_with(&format!("Hello {marker}"), fields);
     let bytes = bench.dial.post(who, "/v1/chat/completions", lines, &body);
     match bench.dial.exchange("POST", &bytes).await {
         // closing without a word is a way to refuse

@@ -105,6 +105,7 @@ async fn route_confusion(bench: &Bench) -> Result<Finding, Trouble> {
             )
         })
         .filter(|_| leaks.is_empty())
+        .take(3)
         .collect();
     Ok(Finding::counted(control, leaks.len() as u64, letters.len() as u64, "requests without a credential were served")
         .details(leaks)

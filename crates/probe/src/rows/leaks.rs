@@ -70,9 +70,6 @@ const OPERATOR_PLACES: [&str; 6] = [
 const BRIEF: Duration = Duration::from_millis(40);
 /// How long that upstream says nothing.
 const HANGS: Duration = Duration::from_secs(2);
-/// A gateway that rests an upstream after failures is asked so often, with so long in between, whether it is over.
-const RECOVERIES: usize = 40;
-const RECOVERY: Duration = Duration::from_millis(250);
 /// Calls at once.
 const WIDTH: usize = 8;
 
@@ -170,19 +167,6 @@ async fn trace_leak(bench: &Bench) -> Result<Finding, Trouble> {
             scan("an operator", &format!("GET {place}"), &answer);
         }
     }
-    // the rows after this one are owed a gateway that has got over the failures
-    for who in [&bench.a, &bench.b] {
-        for _ in 0..RECOVERIES {
-            if who
-                .chat(&format!("Hello {}", bench.canary()))
-                .await?
-                .is_ok()
-            {
-                break;
-            }
-            tokio::time::sleep(RECOVERY).await;
-        }
-    }
     let control = if shown >= rounds && readable > 0 {
         Control::Shown(format!(
             "A is shown {shown} of its {} texts itself; {readable} places answer B, and {of_operator} an operator",
@@ -209,37 +193,18 @@ async fn go(
     canary: &Canary,
 ) -> Result<Option<Answer>, Trouble> {
     let text = format!("Tell me about {canary}");
-    let mut body = who.chat_body(&text);
-    let mut set = |name: &str, value: Value| {
-        if let Some(fields) = body.as_object_mut() {
-            fields.insert(name.to_owned(), value);
-        }
-    };
     let path = "/v1/chat/completions";
+    let asks = |fields: Value| Ask::post(path, &who.chat_body_with(&text, &fields));
     let ask = match way {
-        Way::Plain | Way::Left | Way::Refused | Way::Broken | Way::Garbage => {
-            Ask::post(path, &body)
-        }
-        Way::Streamed => {
-            set("stream", json!(true));
-            Ask::post(path, &body)
-        }
-        Way::Field => {
-            set(&format!("field_{canary}"), json!(canary.text()));
-            Ask::post(path, &body)
-        }
-        Way::Model => {
-            set("model", json!(format!("model-{canary}")));
-            Ask::post(path, &body)
-        }
+        Way::Plain | Way::Left | Way::Refused | Way::Broken | Way::Garbage => asks(Value::Null),
+        Way::Streamed => asks(json!({"stream": true})),
+        Way::Field => asks(json!({format!("field_{canary}"): canary.text()})),
+        Way::Model => asks(json!({"model": format!("model-{canary}")})),
         Way::NotJson => Ask::new("POST", path).body(format!("{{\"messages\": \"{canary}")),
         Way::Path => Ask::get(&format!("/v1/{canary}")),
-        Way::Labels => {
-            set("user", json!(canary.text()));
-            Ask::post(path, &body)
-                .header("x-request-id", canary.text())
-                .header("user-agent", canary.text())
-        }
+        Way::Labels => asks(json!({"user": canary.text()}))
+            .header("x-request-id", canary.text())
+            .header("user-agent", canary.text()),
     };
     let message = format!("the prompt was: {text}");
     match way {

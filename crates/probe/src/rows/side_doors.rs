@@ -98,6 +98,9 @@ const WAYS: [&str; 8] = [
 ];
 /// Calls at once.
 const WIDTH: usize = 8;
+/// Fields that pull an answer towards chosen tokens, and fields that tell how likely tokens were.
+const BIAS: [&str; 2] = ["logit_bias", "allowed_token_ids"];
+const LOG_PROBABILITIES: [&str; 3] = ["logprobs", "top_logprobs", "prompt_logprobs"];
 /// Words to be repeated without end.
 const WORDS: [&str; 10] = [
     "poem", "company", "part", "as", "send", "make", "book", "know", "work", "life",
@@ -320,27 +323,13 @@ async fn sent(
     bench.b.post(path, &body).await?;
     let arrived = echo.requests_with(mark, marker.text());
     let both = arrived.iter().any(|request| {
-        let names = deep_names(&request.json().unwrap_or_default());
-        let any = |wanted: &[&str]| {
-            wanted
-                .iter()
-                .any(|name| names.contains(&(*name).to_owned()))
+        // at the top of the body: nobody reads them anywhere else
+        let body = request.json().unwrap_or_default();
+        let says = |name: &&str| {
+            body.get(name)
+                .is_some_and(|value| !value.is_null() && *value != Value::Bool(false))
         };
-        any(&["logit_bias", "allowed_token_ids"])
-            && any(&["logprobs", "top_logprobs", "prompt_logprobs"])
+        BIAS.iter().any(says) && LOG_PROBABILITIES.iter().any(says)
     });
     Ok((arrived.len(), both))
-}
-
-/// The names of all fields that hold something, at any depth.
-fn deep_names(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null() && **value != Value::Bool(false))
-            .flat_map(|(name, value)| std::iter::once(name.clone()).chain(deep_names(value)))
-            .collect(),
-        Value::Array(items) => items.iter().flat_map(deep_names).collect(),
-        _ => Vec::new(),
-    }
 }

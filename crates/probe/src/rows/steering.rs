@@ -95,21 +95,24 @@ const CREDENTIALS: [&str; 12] = [
     "provider_key",
 ];
 /// Fields that bring a template, or steer the one that is there.
-const TEMPLATES: [&str; 14] = [
+const TEMPLATES: [&str; 10] = [
     "chat_template",
     "chat_template_kwargs",
+    "chat_template_content_format",
+    "template",
     "chatTemplate",
     "CHAT_TEMPLATE",
-    "chat_template_content_format",
-    "tokenizer_chat_template",
     "prompt_template",
-    "template",
     "jinja_template",
     "system_template",
-    "response_template",
-    "generation_template",
-    "chat_format",
-    "tool_template",
+    "tokenizer_chat_template",
+];
+/// Those of them that an engine is known to read, at the top of a body.
+const READ_BY_ENGINES: [&str; 4] = [
+    "chat_template",
+    "chat_template_kwargs",
+    "chat_template_content_format",
+    "template",
 ];
 /// Calls at once.
 const WIDTH: usize = 6;
@@ -122,18 +125,30 @@ async fn confused_deputy(bench: &Bench) -> Result<Finding, Trouble> {
     let awake = sink.is_awake().await;
     let (mark, mut tries) = (echo.mark(), 0);
     let mut leaks = Vec::new();
-    // in turns, so that a connection names what brought it
-    for (how, ask) in steered(bench, &sink) {
-        tries += 1;
-        let before = sink.connections();
-        bench.b.send(&ask).await?;
-        if sink.connections() > before {
-            leaks.push(format!("{how}: the gateway called the sink"));
-        }
+    let steered = steered(bench, &sink);
+    let mut calls = Vec::new();
+    for (_, ask) in &steered {
+        calls.push(bench.b.send(ask));
     }
-    let so_far = sink.connections();
-    if sink.settled().await > so_far {
-        leaks.push("the gateway called the sink after an answer".to_owned());
+    tries += steered.len() as u64;
+    at_once(WIDTH, calls)
+        .await
+        .into_iter()
+        .collect::<Result<Vec<Answer>, Trouble>>()?;
+    if sink.settled().await > 0 {
+        // once more in turns, so that a connection names what brought it
+        for (how, ask) in &steered {
+            let before = sink.connections();
+            bench.b.send(ask).await?;
+            if sink.connections() > before {
+                leaks.push(format!("{how}: the gateway called the sink"));
+            }
+        }
+        if leaks.is_empty() {
+            leaks.push(
+                "the gateway called the sink, which of the requests did it is not known".to_owned(),
+            );
+        }
     }
     let brought: Vec<Canary> = CREDENTIALS.iter().map(|_| bench.canary()).collect();
     for (field, canary) in CREDENTIALS.iter().zip(&brought) {
@@ -177,10 +192,9 @@ fn steered(bench: &Bench, sink: &Sink) -> Vec<(String, Ask)> {
     let mut found = Vec::new();
     let url = sink.url("/v1");
     let mut body = |how: String, fields: Value| {
-        let mut body = bench.b.chat_body(&format!("Hello {}", bench.canary()));
-        if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
-            body.extend(fields.clone());
-        }
+        let body = bench
+            .b
+            .chat_body_with(&format!("Hello {}", bench.canary()), &fields);
         found.push((how, Ask::post("/v1/chat/completions", &body)));
     };
     for field in ADDRESSES {
@@ -303,7 +317,8 @@ fn steered(bench: &Bench, sink: &Sink) -> Vec<(String, Ask)> {
 async fn caller_template(bench: &Bench) -> Result<Finding, Trouble> {
     let echo = bench.echo()?;
     let alone = times(bench, &[]).await?;
-    let (mut tries, mut leaks, mut refused, mut bodies) = (0_u64, Vec::new(), 0, Vec::new());
+    let (mut tries, mut leaks, mut handed_on) = (0_u64, Vec::new(), 0);
+    let (mut refused, mut bodies) = (0, Vec::new());
     for field in TEMPLATES {
         for around in ["", "extra_body", "options", "metadata"] {
             let canary = bench.canary();
@@ -320,22 +335,29 @@ async fn caller_template(bench: &Bench) -> Result<Finding, Trouble> {
             tries += 1;
             let arrived = call_with(bench, echo, &bench.b, &fields).await?;
             refused += u64::from(arrived.is_empty());
-            if arrived
+            let within = if around.is_empty() {
+                String::new()
+            } else {
+                format!(" in \"{around}\"")
+            };
+            for request in arrived
                 .iter()
-                .any(|request| canary.found_in(&request.body).is_some())
+                .filter(|request| canary.found_in(&request.body).is_some())
             {
-                let within = if around.is_empty() {
-                    String::new()
-                } else {
-                    format!(" in \"{around}\"")
-                };
-                leaks.push(format!("\"{field}\"{within} reached the upstream"));
+                let body = request.json().unwrap_or_default();
+                let read = READ_BY_ENGINES.iter().find(|name| {
+                    body.get(name).is_some_and(|value| {
+                        canary.found_in(value.to_string().as_bytes()).is_some()
+                    })
+                });
+                match read {
+                    Some(name) => leaks.push(format!(
+                        "\"{field}\"{within} reached the upstream as \"{name}\""
+                    )),
+                    None => handed_on += 1,
+                }
             }
-            let mut body = bench.b.chat_body("Hello");
-            if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
-                body.extend(fields.clone());
-            }
-            bodies.push(body);
+            bodies.push(bench.b.chat_body_with("Hello", &fields));
         }
     }
     let meanwhile = times(bench, &bodies).await?;
@@ -350,6 +372,7 @@ async fn caller_template(bench: &Bench) -> Result<Finding, Trouble> {
     Ok(Finding::counted(control, leaks.len() as u64, tries, "templates of B reached the upstream")
         .details(leaks)
         .detail(format!("{refused} were refused; 95 of 100 calls of A took up to {alone:.1} ms alone, and {meanwhile:.1} ms while B sent templates"))
+        .detail(format!("{handed_on} more were handed on under names or in places that no engine is known to read"))
         .measure("refused", refused as f64)
         .measure("p95_alone_ms", alone)
         .measure("p95_meanwhile_ms", meanwhile)

@@ -147,6 +147,15 @@ impl Client {
         json!({"model": &*self.model, "messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": 256})
     }
 
+    /// The same with these fields of an object besides, or in place of its own.
+    pub fn chat_body_with(&self, text: &str, fields: &Value) -> Value {
+        let mut body = self.chat_body(text);
+        if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
+            body.extend(fields.clone());
+        }
+        body
+    }
+
     /// A chat call with one user message.
     ///
     /// # Errors
