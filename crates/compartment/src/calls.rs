@@ -71,10 +71,7 @@ impl<'a> Calls<'a> {
     /// Faults of the store.
     pub async fn get(&self, id: &CallId) -> Result<Option<CallFacts>, Refused> {
         let id = *id;
-        let row = self
-            .tenant
-            .read(move |connection| store::calls::get(connection, &id))
-            .await?;
+        let row = self.tenant.read(move |tables| tables.call(&id)).await?;
         Ok(row
             .filter(|row| self.reaches(row.subject.as_ref()))
             .map(CallFacts::from))

@@ -184,7 +184,7 @@ impl Compartment {
             }
         };
         let mut permit = Permit::holding(home, call, held, derive(home, who, &ask), now);
-        permit.record(intent?)?;
+        permit.record(intent?).await?;
         Ok(permit)
     }
 }
@@ -212,10 +212,13 @@ impl Permit {
         }
     }
 
-    fn record(&mut self, intent: Intent) -> Result<(), Refused> {
+    async fn record(&mut self, intent: Intent) -> Result<(), Refused> {
         let held = self.held.as_ref().ok_or(Refused::Internal)?;
         let noted = self.intent.insert(intent.note(&self.home, held)?);
-        noted.recorded().map_err(|error| self.home.fault(error))
+        noted
+            .recorded()
+            .await
+            .map_err(|error| self.home.fault(error))
     }
 
     /// The call's id, minted here: what the client gets to see and what records show.

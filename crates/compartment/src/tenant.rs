@@ -13,7 +13,7 @@ use crate::{
     keyset::TenantKeys,
     meter::{Meter, RefusalLog},
     principal::{Principal, Shown},
-    store::{self, Note, Noted, StoreError, TenantDb, Ticket, Transaction},
+    store::{Note, Noted, StoreError, Tables, TenantDb, Ticket, Transaction},
     vault::VaultTable,
 };
 use evidence::RecordKind;
@@ -61,22 +61,23 @@ impl Tenant {
         around: Surroundings,
         suspended: bool,
     ) -> Result<Self, Refused> {
-        let (credentials, issuers, vault, tiers) = db.read_now(|connection| {
-            let live = store::keys::list_live(connection)?;
+        let (credentials, issuers, vault, tiers) = db.read_now(|tables| {
+            let live = tables.live_keys()?;
             let live = live
                 .iter()
                 .map(|row| live_key(&keys, row))
                 .collect::<Result<Vec<_>, Refused>>()?;
             let pinned = |(id, sealed): (_, Vec<u8>)| Ok((id, Pinned::open(&keys, &id, &sealed)?));
-            let issuers = store::issuers::list(connection)?
+            let issuers = tables
+                .issuers()?
                 .into_iter()
                 .map(pinned)
                 .collect::<Result<Vec<_>, Refused>>()?;
             Ok::<_, Refused>((
                 live,
                 issuers,
-                store::vault::list(connection)?,
-                stored_limits(connection, &keys)?,
+                tables.vault()?,
+                stored_limits(tables, &keys)?,
             ))
         })?;
         Ok(Self {
@@ -128,7 +129,7 @@ impl Tenant {
     /// Reads, where it may block.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&store::Connection) -> Result<T, StoreError> + Send + 'static,
+        read: impl FnOnce(&dyn Tables) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refused> {
         self.db.read(read).await.map_err(|error| self.fault(error))
     }
@@ -194,8 +195,8 @@ impl Tenant {
         self.db.bring_in().await.map_err(|error| self.fault(error))
     }
 
-    /// A connection of its own for a long read, see [`Tenant::bring_in`].
-    pub(crate) fn another_reader(&self) -> Result<store::Connection, Refused> {
+    /// Reads by itself, for a long read, see [`Tenant::bring_in`].
+    pub(crate) fn another_reader(&self) -> Result<Box<dyn Tables + Send>, Refused> {
         self.db.another_reader().map_err(|error| self.fault(error))
     }
 

@@ -11,7 +11,6 @@ use crate::{
     id::IssuerId,
     issuers::Pinned,
     principal::Models,
-    store,
 };
 use evidence::AdminAction;
 use jiff::Timestamp;
@@ -163,7 +162,7 @@ impl Administration {
             .await?;
         let act = Act::on(AdminAction::IssuerSet, &id);
         self.record(act, now, move |transaction| {
-            store::issuers::put(transaction, &id, &sealed, now)
+            transaction.put_issuer(&id, &sealed, now)
         })
         .await?;
         let facts = facts(id, &pinned);
@@ -181,10 +180,8 @@ impl Administration {
         // First the directory: cut off in between, the issuer leads nowhere and can be removed again.
         tenant.directory.forget_issuer(tenant.id, id, None).await?;
         let act = Act::on(AdminAction::IssuerRemoved, &id);
-        self.record(act, now, move |transaction| {
-            store::issuers::remove(transaction, &id)
-        })
-        .await?;
+        self.record(act, now, move |transaction| transaction.remove_issuer(&id))
+            .await?;
         tenant.issuers.remove(&id);
         Ok(())
     }

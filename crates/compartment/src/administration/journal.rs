@@ -4,7 +4,7 @@ use super::{Act, Actor};
 use crate::{
     error::Refused,
     journal,
-    store::{Connection, StoreError, records},
+    store::{Log, StoreError, Tables, records},
     tenant::Tenant,
 };
 use bytes::Bytes;
@@ -86,7 +86,7 @@ impl JournalView {
             .map_err(|error| self.tenant.fault(error))?;
         let newest = self
             .tenant
-            .read(|connection| records::checkpoint_within(connection, u64::MAX))
+            .read(|tables| tables.checkpoint_within(u64::MAX))
             .await?;
         Ok(newest.map(|(size, note)| self.signed(size, note)))
     }
@@ -100,7 +100,7 @@ impl JournalView {
         let limit = limit.min(MAX_RECORDS);
         let page = self
             .tenant
-            .read(move |connection| records::page(connection, from, u64::MAX, limit))
+            .read(move |tables| tables.records(from, u64::MAX, limit))
             .await?;
         // the page first: where it is empty, there may be no number after `from`
         let rows = page
@@ -123,9 +123,9 @@ impl JournalView {
             .filter(|checkpoint| seq < checkpoint.size)
             .ok_or(NO_RECORD)?;
         let size = checkpoint.size;
-        let read = move |connection: &Connection| {
-            let path = Tree::new(size, &records::Nodes(connection))?.inclusion(seq)?;
-            Ok((records::get(connection, seq)?, path))
+        let read = move |tables: &dyn Tables| {
+            let path = Tree::new(size, &records::Nodes(tables))?.inclusion(seq)?;
+            Ok((tables.record(seq)?, path))
         };
         let (record, path) = self.tenant.read(read).await?;
         let record = row(seq, record.ok_or(NO_RECORD)?)?;
@@ -209,9 +209,9 @@ fn row(seq: u64, record: records::StoredRecord) -> Result<RecordRow, StoreError>
 }
 
 fn write(tenant: &Tenant, pieces: Pieces<'_>) -> Result<(), Refused> {
-    let connection = tenant.another_reader()?;
-    let proof = head_proof(tenant, &connection)?;
-    let pieces = journal::export(&connection, &tenant.journal, proof, pieces)?;
+    let reader = tenant.another_reader()?;
+    let proof = head_proof(tenant, &*reader)?;
+    let pieces = journal::export(&*reader, &tenant.journal, proof, pieces)?;
     let rest = pieces.buffer;
     // Whoever reads may be gone, which is their right.
     let _ = pieces.to.blocking_send(Ok(rest.into()));
@@ -220,8 +220,8 @@ fn write(tenant: &Tenant, pieces: Pieces<'_>) -> Result<(), Refused> {
 
 /// Shows that one of the journal's heads stands in the deployment log, so that the tenant would notice if its whole
 /// journal were swapped for another.
-fn head_proof(tenant: &Tenant, connection: &Connection) -> Result<Option<HeadProof>, StoreError> {
-    let Some((size, _)) = records::checkpoint_within(connection, u64::MAX)? else {
+fn head_proof(tenant: &Tenant, log: &dyn Log) -> Result<Option<HeadProof>, StoreError> {
+    let Some((size, _)) = log.checkpoint_within(u64::MAX)? else {
         return Ok(None);
     };
     let Some((checkpoint, logged)) = tenant.directory.logged_head(&tenant.id, size)? else {

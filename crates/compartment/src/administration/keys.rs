@@ -10,7 +10,7 @@ use crate::{
     meter::Tiers,
     principal::Models,
     seal::Kind,
-    store::{self, keys::KeyRow},
+    store::keys::KeyRow,
     tenant::Tenant,
 };
 use evidence::AdminAction;
@@ -154,9 +154,7 @@ impl Keys<'_> {
         limit: u32,
     ) -> Result<Vec<KeyFacts>, Refused> {
         let tenant = &self.0.tenant;
-        let rows = tenant
-            .read(move |connection| store::keys::page(connection, after, limit))
-            .await?;
+        let rows = tenant.read(move |tables| tables.keys(after, limit)).await?;
         let limits = tenant.meter.tiers();
         rows.iter().map(|row| facts(tenant, &limits, row)).collect()
     }
@@ -238,7 +236,7 @@ impl Administration {
             now,
             move |transaction| {
                 limits.map_or(Ok(()), |limits| limits.put(transaction))?;
-                store::keys::insert(transaction, &stored)
+                transaction.insert_key(&stored)
             },
         )
         .await?;
@@ -267,7 +265,7 @@ impl Administration {
             self.record(
                 Act::on(AdminAction::KeyRevoked, &id),
                 now,
-                move |transaction| store::keys::update(transaction, &stored),
+                move |transaction| transaction.update_key(&stored),
             )
             .await?;
             tenant.credentials.remove(&id);
@@ -308,7 +306,7 @@ impl Administration {
             now,
             move |transaction| {
                 limits.map_or(Ok(()), |limits| limits.put(transaction))?;
-                store::keys::update(transaction, &stored)
+                transaction.update_key(&stored)
             },
         )
         .await?;
@@ -348,7 +346,7 @@ const NO_KEY: Refused = Refused::NotFound { what: "key" };
 async fn find(tenant: &Tenant, id: &ApiKeyId) -> Result<KeyRow, Refused> {
     let id = *id;
     tenant
-        .read(move |connection| store::keys::get(connection, &id))
+        .read(move |tables| tables.key(&id))
         .await?
         .ok_or(NO_KEY)
 }

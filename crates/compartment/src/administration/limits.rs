@@ -7,7 +7,7 @@ use crate::{
     keyset::TenantKeys,
     meter::Tiers,
     seal::Kind,
-    store::{self, Connection, StoreError, Transaction},
+    store::{StoreError, Tables, Transaction},
 };
 use evidence::AdminAction;
 use jiff::Timestamp;
@@ -136,14 +136,14 @@ pub(super) struct SealedTier {
 
 impl SealedTier {
     pub(super) fn put(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        store::limits::put(transaction, self.tier, &self.sealed)
+        transaction.put_limits(self.tier, &self.sealed)
     }
 }
 
 /// Both tiers as the store has them.
-pub(crate) fn stored_limits(connection: &Connection, keys: &TenantKeys) -> Result<Tiers, Refused> {
+pub(crate) fn stored_limits(tables: &dyn Tables, keys: &TenantKeys) -> Result<Tiers, Refused> {
     let tier = |name: &str| -> Result<LimitSet, Refused> {
-        let Some(sealed) = store::limits::get(connection, name)? else {
+        let Some(sealed) = tables.limits(name)? else {
             return Ok(LimitSet::default());
         };
         let plain = keys.open(Kind::Limits, name.as_bytes(), SEALED_VERSION, &sealed)?;

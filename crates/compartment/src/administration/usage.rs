@@ -81,7 +81,7 @@ impl Administration {
         let (from, to) = (query.from, query.to);
         let sums = self
             .tenant
-            .read(move |connection| store::usage::between(connection, from, to, MAX_SUMS))
+            .read(move |tables| tables.usage(from, to, MAX_SUMS))
             .await?;
         if sums.len() >= MAX_SUMS as usize {
             return Err(Refused::invalid(

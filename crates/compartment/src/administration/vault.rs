@@ -3,7 +3,6 @@
 use super::{Act, Administration};
 use crate::{
     error::Refused,
-    store,
     vault::{Content, MAX_UPSTREAM_CREDENTIAL_BYTES, MAX_UPSTREAM_CREDENTIALS, Sealed, VaultTable},
 };
 use evidence::{AdminAction, Id};
@@ -124,7 +123,7 @@ impl Administration {
         let stored = sealed.clone();
         let act = Act::on(AdminAction::VaultSet, &content.upstream);
         self.record(act, now, move |transaction| {
-            store::vault::put(transaction, &stored, now)
+            transaction.put_vault(&stored, now)
         })
         .await?;
         tenant.vault.put(sealed);
@@ -140,7 +139,7 @@ impl Administration {
         let content = sealed.open(&tenant.keys)?;
         let act = Act::on(AdminAction::VaultRemoved, &content.upstream);
         self.record(act, now, move |transaction| {
-            store::vault::remove(transaction, &place)
+            transaction.remove_vault(&place)
         })
         .await?;
         tenant.vault.remove(&place);

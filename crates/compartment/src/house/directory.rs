@@ -6,7 +6,7 @@ use crate::{
     id::{ApiKeyId, IssuerId, TenantId},
     journal::JournalKeys,
     keyset::DeploymentKeys,
-    store::{ClaimPlace, DeploymentDb, LoggedHead, StoreError},
+    store::{ClaimPlace, Deployment, LoggedHead, StoreError},
 };
 use evidence::{VerifierKey, deployment::Head};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ const MAX_CLAIMS: usize = 128;
 
 /// The deployment's directory.
 pub(crate) struct Directory {
-    pub(super) db: DeploymentDb,
+    pub(super) db: Box<dyn Deployment>,
     pub(super) keys: DeploymentKeys,
     pub(super) log: JournalKeys,
     by_key: Mutex<LruCache<ApiKeyId, TenantId>>,
@@ -30,7 +30,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(db: DeploymentDb, keys: DeploymentKeys, log: JournalKeys) -> Self {
+    pub(super) fn new(db: Box<dyn Deployment>, keys: DeploymentKeys, log: JournalKeys) -> Self {
         Self {
             db,
             keys,
@@ -193,6 +193,6 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.db
-            .append_heads(heads, now, |size, root| self.log.sign(size, root, now))
+            .append_heads(heads, now, &|size, root| self.log.sign(size, root, now))
     }
 }

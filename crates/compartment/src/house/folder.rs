@@ -1,6 +1,6 @@
 //! The data folder: who may use it, and where things are in it.
 
-use crate::{error::HouseError, id::TenantId};
+use crate::error::HouseError;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
@@ -8,16 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes that must be free for the deployment to be called ready.
-const ROOM: usize = 64 * 1024;
-
-/// ```text
-/// data_dir/
-///   lock                  held by the process that has the deployment open
-///   deployment.db         tenants by id, the directory, the deployment log
-///   log/                  what calls noted lately; see `store::CommitLog`
-///   tenants/<id>/store.db everything of one tenant, but for the last notes of its calls while it is open
-/// ```
+/// A data folder. `lock` in it is held by the process that has the deployment open; the rest is the store's.
 pub(super) struct Folder {
     path: PathBuf,
     /// Held until the process ends or the house is dropped; the operating system frees it when the process dies.
@@ -54,25 +45,13 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether there is room for some writes. What a database file has already it can still use on a full disk, so only a
-    /// new file shows it.
-    pub(super) fn has_room(&self) -> bool {
-        let probe = self.path.join("room");
-        let made = fs::write(&probe, [0; ROOM]);
-        let removed = fs::remove_file(&probe);
-        made.and(removed).is_ok()
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    pub(super) fn deployment(&self) -> PathBuf {
+    fn deployment(&self) -> PathBuf {
         self.path.join("deployment.db")
-    }
-
-    pub(super) fn commit_log(&self) -> PathBuf {
-        self.path.join("log")
-    }
-
-    pub(super) fn tenant(&self, id: &TenantId) -> PathBuf {
-        self.path.join("tenants").join(id.to_string())
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     journal::{self, JournalKeys},
     keys::{KeyProvider, Keyring, Secret32},
     keyset::{DeploymentKeys, TenantKeys},
-    store::{CommitLog, DeploymentDb, Scribes, TenantDb, TenantState},
+    store::{self, Deployment, TenantState, Tenants},
     tenant::{Surroundings, Tenant},
 };
 use folder::Folder;
@@ -30,16 +30,6 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use registry::Registry;
 use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc};
-
-/// Threads that write. More than disks serve at once gain nothing; fewer let one slow sync hold up the others.
-const SCRIBES: usize = 4;
-
-/// More threads than processors write no faster and group less.
-fn scribes() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(SCRIBES)
-}
 
 /// Where a deployment is and what it needs from outside.
 #[derive(Clone)]
@@ -77,7 +67,6 @@ pub struct Health {
 
 /// A deployment, open. One process has it at a time.
 pub struct House {
-    folder: Folder,
     fetch_jwks: FetchJwks,
     keyring: Arc<Keyring>,
     pub(crate) directory: Arc<Directory>,
@@ -89,7 +78,9 @@ pub struct House {
     /// Tenants are created and suspended one after another.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     /// Last, so that what the others still queue is written.
-    scribes: Scribes,
+    tenants: Box<dyn Tenants>,
+    /// Held for as long as anything is written.
+    _folder: Folder,
 }
 
 impl House {
@@ -102,7 +93,7 @@ impl House {
     pub fn init(config: &HouseConfig, now: Timestamp) -> Result<Option<SecretToken>, HouseError> {
         let (_folder, _, db, keys) = Self::parts(config, true)?;
         if db.operator_keys()?.is_empty() {
-            Self::add_operator(&db, &keys, now).map(Some)
+            Self::add_operator(&*db, &keys, now).map(Some)
         } else {
             Ok(None)
         }
@@ -119,7 +110,7 @@ impl House {
         now: Timestamp,
     ) -> Result<SecretToken, HouseError> {
         let (_folder, _, db, keys) = Self::parts(config, false)?;
-        Self::add_operator(&db, &keys, now)
+        Self::add_operator(&*db, &keys, now)
     }
 
     /// Opens a deployment that [`House::init`] made. Tenants are opened when they are needed.
@@ -131,10 +122,9 @@ impl House {
         let (folder, keyring, db, keys) = Self::parts(&config, false)?;
         let operators = db.operator_keys()?.into_iter().collect();
         let signer = JournalKeys::deployment(&keyring.deployment_root()?)?;
-        db.check_log(|connection| journal::check(connection, signer.vkey()))?;
-        let log = CommitLog::open(&folder.commit_log())?;
+        db.check_log(&|log| journal::check(log, signer.vkey()))?;
+        let tenants = store::tenants(folder.path())?;
         Ok(Arc::new(Self {
-            folder,
             fetch_jwks: config.fetch_jwks,
             keyring: Arc::new(keyring),
             directory: Arc::new(Directory::new(db, keys, signer)),
@@ -144,17 +134,18 @@ impl House {
             heads: Mutex::default(),
             counters: Arc::default(),
             changing: Arc::default(),
-            scribes: Scribes::start(scribes(), log)?,
+            tenants,
+            _folder: folder,
         }))
     }
 
     fn parts(
         config: &HouseConfig,
         make: bool,
-    ) -> Result<(Folder, Keyring, DeploymentDb, DeploymentKeys), HouseError> {
+    ) -> Result<(Folder, Keyring, Box<dyn Deployment>, DeploymentKeys), HouseError> {
         let folder = Folder::lock(&config.data_dir, &config.keyring_dir, make)?;
         let keyring = Keyring::open(&config.keyring_dir, Arc::clone(&config.provider))?;
-        let db = DeploymentDb::open(&folder.deployment())?;
+        let db = store::deployment(folder.path())?;
         let keys = DeploymentKeys::derive(&keyring.deployment_root()?);
         if let Some(tenant) = db.tenants(None, 1)?.first() {
             keys.open_name(&tenant.id, &tenant.sealed_name)
@@ -164,7 +155,7 @@ impl House {
     }
 
     fn add_operator(
-        db: &DeploymentDb,
+        db: &dyn Deployment,
         keys: &DeploymentKeys,
         now: Timestamp,
     ) -> Result<SecretToken, HouseError> {
@@ -213,7 +204,7 @@ impl House {
         let waiting = |id| self.registry.peek(id).map_or(0, |tenant| tenant.waiting());
         HouseStats {
             open_compartments: open.len(),
-            settlements_waiting: self.scribes.log().unwritten(),
+            settlements_waiting: self.tenants.unwritten(),
             writes_waiting: open.iter().map(waiting).sum(),
             ..self.counters.stats()
         }
@@ -223,7 +214,7 @@ impl House {
     pub async fn health(self: &Arc<Self>) -> Health {
         let this = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || Health {
-            store: this.directory.db.check().is_ok() && this.folder.has_room(),
+            store: this.directory.db.check().is_ok() && this.tenants.has_room(),
             keys: this.keyring.check().is_ok(),
         });
         looked.await.unwrap_or(Health {
@@ -235,7 +226,7 @@ impl House {
     /// Brings what the calls of every open tenant noted into its file. For the end of a process: the next one then finds
     /// nothing to catch up on.
     pub async fn settled(&self) {
-        if let Err(error) = self.scribes.log().flush() {
+        if let Err(error) = self.tenants.flush() {
             tracing::warn!(%error, "settlements wait for the disk");
         }
         for id in self.registry.ids() {
@@ -311,12 +302,10 @@ impl House {
         let root = self.keyring.open_root(&id)?;
         let signer = JournalKeys::derive(&root, &id)?;
         let logged = self.directory.db.logged_size(&id)?;
-        let db = TenantDb::open(
-            &self.folder.tenant(&id),
+        let db = self.tenants.open(
             id,
-            &self.scribes,
-            |connection| journal::check(connection, signer.vkey()),
-            move |transaction| journal::resume(transaction, logged, now),
+            &|log| journal::check(log, signer.vkey()),
+            Box::new(move |transaction| journal::resume(transaction, logged, now)),
         )?;
         let around = Surroundings {
             directory: Arc::clone(&self.directory),

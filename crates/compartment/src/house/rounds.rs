@@ -53,7 +53,7 @@ impl House {
     /// Opens tenants whose calls a process that died has left in the commit log, so that it does not keep them for ever.
     async fn catch_up(self: &Arc<Self>, now: Timestamp) {
         let turn = usize::try_from(now.as_second()).unwrap_or_default();
-        for id in self.scribes.log().tenants_left(CAUGHT_UP, turn) {
+        for id in self.tenants.left(CAUGHT_UP, turn) {
             if let Err(why) = self.tenant(id, now).await {
                 tracing::warn!(
                     code = why.code(),
@@ -65,7 +65,7 @@ impl House {
 
     fn round(&self, now: Timestamp, last: bool) -> Result<(), Refused> {
         // first, so that what is noted from now on is in the new segment
-        let turning = self.scribes.log().turn(last);
+        let turning = self.tenants.turn(last);
         let open = self.registry.ids();
         // All are queued before the first is waited for, so that their syncs overlap.
         let visits: Vec<_> = open
@@ -81,7 +81,7 @@ impl House {
         }
         // every tenant that had notes in the older segments was visited, or is closed
         let turned = match turning {
-            Ok(true) if first.is_ok() => self.scribes.log().turned(),
+            Ok(true) if first.is_ok() => self.tenants.turned(),
             turning => turning.map(drop),
         };
         first = first

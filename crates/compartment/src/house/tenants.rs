@@ -5,7 +5,7 @@ use crate::{
     administration::{SignedCheckpoint, TenantFacts},
     error::Refused,
     id::TenantId,
-    store::{TenantDb, TenantRow, TenantState},
+    store::{TenantRow, TenantState},
 };
 use evidence::{Actor, Admin, AdminAction, RecordKind};
 use jiff::Timestamp;
@@ -28,18 +28,16 @@ impl House {
             }
             let id = TenantId::random()?;
             this.keyring.create_root(&id)?;
-            TenantDb::create(
-                &this.folder.tenant(&id),
+            this.tenants.create(
                 id,
-                &this.scribes,
-                move |transaction| {
+                Box::new(move |transaction| {
                     let admin = Admin {
                         actor: Actor::Operator,
                         action: AdminAction::TenantCreated,
                         object: None,
                     };
                     transaction.append(RecordKind::Admin(admin), now).map(drop)
-                },
+                }),
             )?;
             let sealed_name = this.directory.keys.seal_name(&id, &name)?;
             let row = TenantRow {

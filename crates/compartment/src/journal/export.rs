@@ -6,7 +6,7 @@ use evidence::deployment::HeadProof;
 use evidence::export::Writer;
 
 use super::JournalKeys;
-use crate::store::{Connection, StoreError, records};
+use crate::store::{Log, StoreError};
 
 /// Records read at once.
 const PAGE: u32 = 256;
@@ -20,29 +20,25 @@ const PAGE: u32 = 256;
 ///
 /// Faults of the store, or of `out`. What was written until then verifies as truncated.
 pub(crate) fn export<W: Write>(
-    connection: &Connection,
+    log: &dyn Log,
     keys: &JournalKeys,
     head: Option<HeadProof>,
     out: W,
 ) -> Result<W, StoreError> {
     let mut writer = Writer::begin(out, keys.vkey().clone(), head).map_err(unwritten)?;
     // an empty journal has no checkpoint, and its export none either
-    let Some((size, newest)) = records::checkpoint_within(connection, u64::MAX)? else {
+    let Some((size, newest)) = log.checkpoint_within(u64::MAX)? else {
         return writer.finish().map_err(unwritten);
     };
     let mut done = 0;
     while done < size {
-        let page = records::page(connection, done, size, PAGE)?;
+        let page = log.records(done, size, PAGE)?;
         if page.is_empty() {
             return Err(StoreError::Corrupt(
                 "journal: records are missing".to_owned(),
             ));
         }
-        let kept = records::checkpoints(
-            connection,
-            done,
-            size.min(done.saturating_add(u64::from(PAGE))),
-        )?;
+        let kept = log.checkpoints(done, size.min(done.saturating_add(u64::from(PAGE))))?;
         let mut kept = kept.into_iter().peekable();
         for record in page {
             writer

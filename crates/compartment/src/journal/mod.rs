@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::id::TenantId;
 use crate::keys::{Purpose, RootKey, Secret32};
 use crate::seal::{blind, blind16};
-use crate::store::{Connection, StoreError, Transaction, records};
+use crate::store::{Log, StoreError, Transaction, records};
 
 /// What signs a tenant's journal and blinds its heads in the deployment log.
 pub(crate) struct JournalKeys {
@@ -118,13 +118,13 @@ pub(crate) fn checkpoint(
     now: Timestamp,
 ) -> Result<Option<SignedHead>, StoreError> {
     let (size, root) = transaction.head();
-    let last = records::checkpoint_within(transaction, u64::MAX)?;
+    let last = transaction.checkpoint_within(u64::MAX)?;
     if size == 0 || last.is_some_and(|(signed, _)| signed >= size) {
         return Ok(None);
     }
     // never before the last record, whatever the clock does
     let time = transaction.last_time().map_or(now, |last| last.max(now));
-    records::put_checkpoint(transaction, size, time, &keys.sign(size, root, time)?)?;
+    records::put_checkpoint(&**transaction, size, time, &keys.sign(size, root, time)?)?;
     Ok(Some(SignedHead { size, root, time }))
 }
 
@@ -153,17 +153,17 @@ pub(crate) fn resume(
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] where it does not fit.
-pub(crate) fn check(connection: &Connection, vkey: &VerifierKey) -> Result<(), StoreError> {
-    let Some((size, note)) = records::checkpoint_within(connection, u64::MAX)? else {
+pub(crate) fn check(log: &dyn Log, vkey: &VerifierKey) -> Result<(), StoreError> {
+    let Some((size, note)) = log.checkpoint_within(u64::MAX)? else {
         return Ok(());
     };
     let misfit = |what: &str| StoreError::Corrupt(format!("journal: {what}"));
     let signed = Checkpoint::parse_verify(note.as_bytes(), vkey)
         .map_err(|_| misfit("its newest checkpoint is not signed with its own key"))?;
-    if records::size(connection)? < size || signed.size() != size {
+    if log.size()? < size || signed.size() != size {
         return Err(misfit("it is shorter than its newest checkpoint says"));
     }
-    let root = evidence::log::Tree::new(size, &records::Nodes(connection))?.root()?;
+    let root = evidence::log::Tree::new(size, &records::Nodes(log))?.root()?;
     if root != signed.root() {
         return Err(misfit(
             "its tree is not the one that its newest checkpoint signs",

@@ -3,7 +3,7 @@
 use evidence::{Basis, CallSettled, Hits, Id, Outcome, RecordKind};
 use jiff::Timestamp;
 
-use crate::store::calls::{self, CallEnd, CallRow};
+use crate::store::calls::{CallEnd, CallRow};
 use crate::store::{Batch, StoreError, Transaction};
 
 /// Calls settled at once; each of them is a few rows.
@@ -18,7 +18,7 @@ const CONNECTION_LOST: u16 = 499;
 /// Faults of the store; then nothing is settled, and the tenant does not open.
 pub(crate) fn recover(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
     loop {
-        let open = calls::open(transaction, PAGE)?;
+        let open = transaction.open_calls(PAGE)?;
         if open.is_empty() {
             return Ok(());
         }
@@ -26,7 +26,7 @@ pub(crate) fn recover(transaction: &Transaction<'_>, now: Timestamp) -> Result<(
         for call in &open {
             settle(transaction, &mut batch, call, now)?;
         }
-        batch.write(transaction)?;
+        batch.write(&**transaction)?;
     }
 }
 
@@ -49,7 +49,7 @@ fn settle(
         findings: Hits::default(),
     };
     let end = CallEnd::of(&settled, now.max(call.started));
-    batch.settle(transaction, &call.id, &end)?;
+    batch.settle(call.id, end);
     transaction.append(RecordKind::CallSettled(settled), now)?;
     Ok(())
 }

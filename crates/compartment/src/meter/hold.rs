@@ -203,7 +203,7 @@ impl Meter {
     async fn load(&self, home: &Tenant, missing: Missing) -> Result<(), Refused> {
         let windows = missing.windows().to_vec();
         let spends = home
-            .read(move |connection| store::spend::get(connection, &windows))
+            .read(move |tables| store::spends(tables, &windows))
             .await?;
         self.counts.lock().book.load(missing, &spends);
         Ok(())

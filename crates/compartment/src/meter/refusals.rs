@@ -137,7 +137,7 @@ fn record(home: &Tenant, kind: Kind, call: CallId, count: NonZeroU32, now: Times
         record: RecordKind::CallRefused(refused),
         begun: None,
     };
-    let _ = home.note_first(note, now).map(|noted| noted.recorded());
+    let _ = home.note_first(note, now).map(|noted| noted.hand_over());
 }
 
 #[cfg(test)]

@@ -7,18 +7,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use policy::{Nanos, Scope, Spend, Window};
-use rusqlite::Connection;
 
+use super::StoreError;
 use super::calls::{self, CallEnd, CallRow};
 use super::entry::Entry;
+use super::records::NewRecord;
+use super::tables::Tables;
 use super::usage::UsageSum;
-use super::{StoreError, records, spend, usage};
 use crate::id::CallId;
 
 /// Rows that are gathered before they are written.
 #[derive(Default)]
 pub(crate) struct Batch {
     begun: HashMap<CallId, CallRow>,
+    /// How calls ended that are in the store already.
+    ended: HashMap<CallId, CallEnd>,
     sums: HashMap<Alike, Sums>,
 }
 
@@ -42,28 +45,36 @@ struct Sums {
     cost: Nanos,
 }
 
-/// Brings what calls noted into the file, inside a transaction.
+/// Brings what calls noted into the store, inside a transaction.
 ///
 /// # Errors
 ///
 /// Faults of the store; the transaction is to be rolled back.
-pub(super) fn bring(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+pub(super) fn bring(tables: &dyn Tables, entries: &[Entry]) -> Result<(), StoreError> {
     let mut batch = Batch::default();
+    let records: Vec<_> = entries
+        .iter()
+        .map(|entry| NewRecord {
+            seq: entry.record.seq(),
+            body: &entry.body,
+            hashes: &entry.hashes,
+        })
+        .collect();
+    tables.insert_records(&records)?;
     for entry in entries {
         let record = &entry.record;
-        records::insert(connection, record.seq(), &entry.body, &entry.hashes)?;
         match (record.kind(), &entry.begun) {
             (RecordKind::CallIntent(intent), Some(begun)) => {
                 batch.begin(CallRow::begun(intent, begun)?);
             }
             (RecordKind::CallSettled(settled), _) => {
                 let end = CallEnd::of(settled, record.time());
-                batch.settle(connection, &calls::id(&settled.call)?, &end)?;
+                batch.settle(calls::id(&settled.call)?, end);
             }
             _ => {}
         }
     }
-    batch.write(connection)
+    batch.write(tables)
 }
 
 impl Batch {
@@ -71,28 +82,18 @@ impl Batch {
         self.begun.insert(row.id, row);
     }
 
-    /// Settles a call of this batch or of the file, if it is open: a call is settled once, and what it used counts once.
-    ///
-    /// # Errors
-    ///
-    /// Faults of the store.
-    pub(crate) fn settle(
-        &mut self,
-        connection: &Connection,
-        id: &CallId,
-        end: &CallEnd,
-    ) -> Result<(), StoreError> {
-        if let Some(row) = self.begun.get_mut(id) {
-            if row.end.is_none() {
-                row.end = Some(end.clone());
-                add(&mut self.sums, row, end);
+    /// Settles a call of this batch or of the store, if it is open: a call is settled once, and what it used counts once.
+    pub(crate) fn settle(&mut self, id: CallId, end: CallEnd) {
+        match self.begun.get_mut(&id) {
+            Some(row) if row.end.is_none() => {
+                add(&mut self.sums, row, &end);
+                row.end = Some(end);
             }
-        } else if calls::settle(connection, id, end)?
-            && let Some(row) = calls::get(connection, id)?
-        {
-            add(&mut self.sums, &row, end);
+            Some(_) => {}
+            None => {
+                self.ended.entry(id).or_insert(end);
+            }
         }
-        Ok(())
     }
 
     /// Writes the rows and the sums.
@@ -100,28 +101,68 @@ impl Batch {
     /// # Errors
     ///
     /// Faults of the store.
-    pub(crate) fn write(self, connection: &Connection) -> Result<(), StoreError> {
-        for row in self.begun.values() {
-            calls::insert(connection, row)?;
+    pub(crate) fn write(mut self, tables: &dyn Tables) -> Result<(), StoreError> {
+        let ended: Vec<_> = self.ended.into_iter().collect();
+        if !ended.is_empty() {
+            for row in tables.settle_calls(&ended)? {
+                if let Some(end) = &row.end {
+                    add(&mut self.sums, &row, end);
+                }
+            }
         }
-        for (alike, sums) in self.sums {
-            spend::add(connection, &spends(&alike, &sums))?;
-            usage::add(
-                connection,
-                &UsageSum {
-                    day: alike.ended,
-                    credential: alike.credential,
-                    model: alike.model,
-                    calls: sums.calls,
-                    input: sums.input,
-                    cached_input: sums.cached_input,
-                    output: sums.output,
-                    cost: sums.cost.get(),
-                },
-            )?;
+        if !self.begun.is_empty() {
+            let begun: Vec<_> = self.begun.into_values().collect();
+            tables.insert_calls(&begun)?;
         }
-        Ok(())
+        if self.sums.is_empty() {
+            return Ok(());
+        }
+        let mut spent: HashMap<(Scope, Window), Nanos> = HashMap::new();
+        for spend in self
+            .sums
+            .iter()
+            .flat_map(|(alike, sums)| spends(alike, sums))
+        {
+            let sum = spent
+                .entry((spend.scope, spend.window))
+                .or_insert(Nanos::ZERO);
+            *sum = sum.saturating_add(spend.amount);
+        }
+        let spent: Vec<_> = spent
+            .into_iter()
+            .map(|((scope, window), amount)| Spend {
+                scope,
+                window,
+                amount,
+            })
+            .collect();
+        tables.add_spends(&spent)?;
+        tables.add_usage(&usage(self.sums))
     }
+}
+
+/// Sums of usage say nothing of subjects, nor of when calls began.
+fn usage(sums: HashMap<Alike, Sums>) -> Vec<UsageSum> {
+    let mut used: HashMap<(Date, String, String), UsageSum> = HashMap::new();
+    for (alike, sums) in sums {
+        let place = (alike.ended, alike.credential, alike.model);
+        let sum = used.entry(place.clone()).or_insert(UsageSum {
+            day: place.0,
+            credential: place.1,
+            model: place.2,
+            calls: 0,
+            input: 0,
+            cached_input: 0,
+            output: 0,
+            cost: 0,
+        });
+        sum.calls = sum.calls.saturating_add(sums.calls);
+        sum.input = sum.input.saturating_add(sums.input);
+        sum.cached_input = sum.cached_input.saturating_add(sums.cached_input);
+        sum.output = sum.output.saturating_add(sums.output);
+        sum.cost = sum.cost.saturating_add(sums.cost.get());
+    }
+    used.into_values().collect()
 }
 
 fn add(sums: &mut HashMap<Alike, Sums>, row: &CallRow, end: &CallEnd) {

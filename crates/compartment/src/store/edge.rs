@@ -1,17 +1,17 @@
-//! The journal's edge: what appending needs, and how it is read back from a file that may have been tampered with.
+//! The journal's edge: what appending needs, and how it is read back from a store that may have been tampered with.
 
 use evidence::log::{Hash, Tree};
 use evidence::{Frontier, Record, RecordKind};
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::StoreError;
-use super::records::{self, Nodes};
+use super::records::Nodes;
+use super::tables::Log;
 
 /// Records hashed at once.
 const PAGE: u32 = 256;
 
-/// The journal's edge, in memory beside the connection that writes it.
+/// The journal's edge, in memory beside what writes it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edge {
     pub(super) frontier: Frontier,
@@ -40,9 +40,9 @@ impl Edge {
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] where records, tree and checkpoint do not fit each other.
-pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
-    let frontier = frontier(connection)?;
-    let last = last(connection, frontier.size())?;
+pub(super) fn edge(log: &dyn Log) -> Result<Edge, StoreError> {
+    let frontier = frontier(log)?;
+    let last = last(log, frontier.size())?;
     Ok(Edge { frontier, last })
 }
 
@@ -52,22 +52,22 @@ pub(super) fn edge(connection: &Connection) -> Result<Edge, StoreError> {
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] where records, tree and checkpoint do not fit each other.
-pub(super) fn frontier(connection: &Connection) -> Result<Frontier, StoreError> {
-    let size = records::size(connection)?;
-    let (signed, note) = records::checkpoint_within(connection, u64::MAX)?.unwrap_or_default();
+pub(super) fn frontier(log: &dyn Log) -> Result<Frontier, StoreError> {
+    let size = log.size()?;
+    let (signed, note) = log.checkpoint_within(u64::MAX)?.unwrap_or_default();
     if signed > size {
         return Err(damaged(
             "there are fewer records than the newest checkpoint says",
         ));
     }
-    let nodes = Nodes(connection);
+    let nodes = Nodes(log);
     let mut frontier = Tree::new(signed, &nodes)?.frontier()?;
     // the third line of the note (C2SP tlog-checkpoint)
     if signed > 0 && note.lines().nth(2) != Some(&frontier.root().to_string()) {
         return Err(damaged("the tree is not the one of the newest checkpoint"));
     }
     while frontier.size() < size {
-        let page = records::page(connection, frontier.size(), size, PAGE)?;
+        let page = log.records(frontier.size(), size, PAGE)?;
         if page.is_empty() {
             return Err(damaged("a record is missing"));
         }
@@ -81,12 +81,13 @@ pub(super) fn frontier(connection: &Connection) -> Result<Frontier, StoreError> 
 }
 
 /// The time of the last record of `size`.
-fn last(connection: &Connection, size: u64) -> Result<Option<Timestamp>, StoreError> {
+fn last(log: &dyn Log, size: u64) -> Result<Option<Timestamp>, StoreError> {
     let Some(last) = size.checked_sub(1) else {
         return Ok(None);
     };
-    let stored =
-        records::get(connection, last)?.ok_or_else(|| damaged("the last record is missing"))?;
+    let stored = log
+        .record(last)?
+        .ok_or_else(|| damaged("the last record is missing"))?;
     let record = Record::parse(&stored.body)?;
     if evidence::leaf_hash(&stored.body) != stored.leaf()? || record.seq() != last {
         return Err(damaged(

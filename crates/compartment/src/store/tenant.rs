@@ -1,103 +1,126 @@
-//! One tenant's file.
+//! One tenant's store, whichever back end keeps it.
 
-use std::fs::OpenOptions;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
-use rusqlite::Connection;
 
-use super::book::Book;
-use super::desk::Desk;
-use super::edge::edge;
 use super::entry::Note;
-use super::pen::Pen;
+use super::tables::{Log, Tables};
 use super::transaction::Transaction;
-use super::{Noted, Scribes, StoreError, Ticket, connection, schema};
+use super::write::{Write, pending};
+use super::{Noted, StoreError, Ticket};
 use crate::id::TenantId;
 
-/// Marks the file as one of ours ("cofd"), for tools such as file(1).
-const APPLICATION: i32 = 0x636f_6664;
+/// The first transaction of a tenant that is made or opened.
+pub(crate) type First = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send>;
 
-/// The file's name in the tenant's folder.
-const FILE: &str = "store.db";
+/// Looks at a tenant's journal before anything is written.
+pub(crate) type Check<'a> = &'a dyn Fn(&dyn Log) -> Result<(), StoreError>;
 
-/// An open tenant file: one connection that writes, at the scribes', and one that reads.
+/// Where the tenants of a deployment are kept, and what their calls noted on its way there.
+pub(crate) trait Tenants: Send + Sync {
+    /// Makes the store of a tenant that there is not. `first` is its first transaction. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store. It may be tried again.
+    fn create(&self, tenant: TenantId, first: First) -> Result<TenantDb, StoreError>;
+
+    /// Opens a tenant's store and checks that the journal fits its tree and its newest checkpoint. `check` sees it before
+    /// anything is written. Then what calls of an earlier process noted is brought in, and `first` runs, in a transaction
+    /// of its own, before anything else. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store; [`StoreError::Missing`] where there is none, because an empty one in its place would have no
+    /// spend and no journal; [`StoreError::Corrupt`] where records and tree do not fit each other.
+    fn open(
+        &self,
+        tenant: TenantId,
+        check: Check<'_>,
+        first: First,
+    ) -> Result<TenantDb, StoreError>;
+
+    /// Whether there is room for some writes on this machine. Blocks.
+    fn has_room(&self) -> bool;
+
+    /// How many notes wait although somebody tried to record them: none, but while the store refuses.
+    fn unwritten(&self) -> usize;
+
+    /// Records what waits so. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// Some tenants whose calls an earlier process noted and that were not opened since, at most `most`; others with
+    /// another `turn`.
+    fn left(&self, most: usize, turn: usize) -> Vec<TenantId>;
+
+    /// Begins a round: what is noted from now on is kept until the next one at least; the `last` one leaves nothing. Says
+    /// whether there is something older to be forgotten, see [`Tenants::turned`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store; nothing is forgotten.
+    fn turn(&self, last: bool) -> Result<bool, StoreError>;
+
+    /// Forgets what was noted before the round. To be called once every tenant that was open when it began has that in
+    /// its store for good. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store; the rest is forgotten later.
+    fn turned(&self) -> Result<(), StoreError>;
+}
+
+/// What a back end does for one open tenant.
+pub(super) trait TenantStore: Send + Sync {
+    /// See [`TenantDb::note_first`].
+    fn note_first(&self, note: Note, now: Timestamp) -> Result<Noted, StoreError>;
+
+    /// See [`TenantDb::note_last`].
+    fn note_last(&self, note: Note, now: Timestamp);
+
+    /// Queues a write.
+    fn submit(&self, write: Box<dyn Write>) -> Result<(), StoreError>;
+
+    /// See [`TenantDb::take_unsigned`].
+    fn take_unsigned(&self) -> bool;
+
+    /// See [`TenantDb::still_unsigned`].
+    fn still_unsigned(&self);
+
+    /// Whether calls noted what readers do not see yet.
+    fn has_notes(&self) -> bool;
+
+    /// Shows the tables to `work`, once.
+    fn look(&self, work: &mut dyn FnMut(&dyn Tables)) -> Result<(), StoreError>;
+
+    /// See [`TenantDb::another_reader`].
+    fn another_reader(&self) -> Result<Box<dyn Tables + Send>, StoreError>;
+
+    /// How many writes wait.
+    fn waiting(&self) -> usize;
+
+    /// The end: what could not be written is kept elsewhere, if the back end can.
+    fn leave(&self);
+}
+
+/// An open tenant.
 pub(crate) struct TenantDb {
-    desk: Arc<Desk>,
-    reader: Mutex<Connection>,
+    store: Arc<dyn TenantStore>,
     /// Whose turn it is to read where it may block.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl TenantDb {
-    /// Makes the file in `folder`, and that too. `first` is its first transaction.
-    ///
-    /// # Errors
-    ///
-    /// Faults of the disk. It may be tried again.
-    pub(crate) fn create(
-        folder: &Path,
-        tenant: TenantId,
-        scribes: &Scribes,
-        first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<Self, StoreError> {
-        connection::folder(folder)?;
-        Self::start(&folder.join(FILE), tenant, scribes, |_| Ok(()), first)
-    }
-
-    /// Opens the file in `folder` and checks that the journal fits its tree and its newest checkpoint. `check` sees it
-    /// before anything is written. Then what calls of an earlier process noted is brought in, and `first` runs, in a
-    /// transaction of its own, before anything else.
-    ///
-    /// # Errors
-    ///
-    /// Faults of the disk; [`StoreError::Missing`] where there is no file, because an empty one in its place would have
-    /// no spend and no journal; [`StoreError::Corrupt`] where records and tree do not fit each other.
-    pub(crate) fn open(
-        folder: &Path,
-        tenant: TenantId,
-        scribes: &Scribes,
-        check: impl FnOnce(&Connection) -> Result<(), StoreError>,
-        first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<Self, StoreError> {
-        let file = folder.join(FILE);
-        if !file.try_exists()? {
-            return Err(StoreError::Missing);
-        }
-        Self::start(&file, tenant, scribes, check, first)
-    }
-
-    fn start(
-        file: &Path,
-        tenant: TenantId,
-        scribes: &Scribes,
-        check: impl FnOnce(&Connection) -> Result<(), StoreError>,
-        first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<Self, StoreError> {
-        let writer = connection::writer(file, schema::TENANT, "NORMAL")?;
-        let edge = edge(&writer)?;
-        check(&writer)?;
-        // a write makes sure that the write-ahead log is there to be synced
-        writer.pragma_update(None, "application_id", APPLICATION)?;
-        let wal = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(file.with_extension("db-wal"))?;
-        let left = scribes.log().left(&tenant, edge.frontier.size());
-        let desk = scribes.desk(tenant, Pen::new(edge), Book::new(writer), wal);
-        for note in left {
-            desk.note_again(note);
-        }
-        let db = Self {
-            desk,
-            reader: Mutex::new(connection::reader(file)?),
+    pub(super) fn new(store: Arc<dyn TenantStore>) -> Self {
+        Self {
+            store,
             turn: Arc::default(),
-        };
-        db.submit(first)?.wait()?;
-        scribes.log().brought(&tenant);
-        Ok(db)
+        }
     }
 
     /// Notes that a call begins, or why it did not. Not recorded before [`Noted::recorded`] says so.
@@ -106,12 +129,12 @@ impl TenantDb {
     ///
     /// Why it cannot be noted just now; nothing was.
     pub(crate) fn note_first(&self, note: Note, now: Timestamp) -> Result<Noted, StoreError> {
-        self.desk.note_first(note, now)
+        self.store.note_first(note, now)
     }
 
-    /// Notes how a call ended, and records it, now or as soon as the disk allows.
+    /// Notes how a call ended, and records it, now or as soon as the store allows.
     pub(crate) fn note_last(&self, note: Note, now: Timestamp) {
-        self.desk.note_last(note, now);
+        self.store.note_last(note, now);
     }
 
     /// Queues a write.
@@ -123,60 +146,67 @@ impl TenantDb {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Ticket<T>, StoreError> {
-        self.desk.submit(work)
+        let (write, ticket) = pending(work);
+        self.store.submit(write)?;
+        Ok(ticket)
     }
 
     /// Whether the journal grew since this was asked the last time, or since [`TenantDb::still_unsigned`].
     pub(crate) fn take_unsigned(&self) -> bool {
-        self.desk.take_unsigned()
+        self.store.take_unsigned()
     }
 
     /// What was taken was not signed.
     pub(crate) fn still_unsigned(&self) {
-        self.desk.still_unsigned();
+        self.store.still_unsigned();
     }
 
-    /// Brings what calls noted into the file, where [`TenantDb::read_now`] and other connections see it.
+    /// Brings what calls noted to where [`TenantDb::read_now`] and other readers see it.
     ///
     /// # Errors
     ///
     /// Faults of the store.
     pub(crate) async fn bring_in(&self) -> Result<(), StoreError> {
-        if self.desk.has_notes() {
+        if self.store.has_notes() {
             self.submit(|_| Ok(()))?.recorded().await?;
         }
         Ok(())
     }
 
-    /// Has everything written and synced, and the commit log keep what could not be. Blocks. Nothing may be noted or
+    /// Has everything written and synced, and the back end keep what could not be. Blocks. Nothing may be noted or
     /// submitted afterwards.
     pub(crate) fn finish(&self) {
         // what could not be written was answered as such
         let _ = self.submit(|_| Ok(())).and_then(Ticket::wait);
-        self.desk.leave();
+        self.store.leave();
     }
 
-    /// Reads, on this thread. Of what calls noted lately it sees nothing, see [`TenantDb::bring_in`].
+    /// Reads, on this thread. Of what calls noted lately it may see nothing, see [`TenantDb::bring_in`].
     ///
     /// # Errors
     ///
     /// What `work` says.
     pub(crate) fn read_now<T, E: From<StoreError>>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, E>,
+        work: impl FnOnce(&dyn Tables) -> Result<T, E>,
     ) -> Result<T, E> {
-        work(&self.reader.lock())
+        let mut work = Some(work);
+        let mut done = None;
+        self.store.look(&mut |tables| {
+            done = work.take().map(|work| work(tables));
+        })?;
+        done.unwrap_or_else(|| Err(StoreError::Closed.into()))
     }
 
-    /// Reads, on a thread that may block. Everything recorded is seen. One read at a time waits there: they share a connection, and a tenant that
-    /// reads much must not hold the threads that its neighbours need.
+    /// Reads, on a thread that may block. Everything recorded is seen. One read at a time waits there: a tenant that reads
+    /// much must not hold the threads that its neighbours need.
     ///
     /// # Errors
     ///
     /// What `work` says.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&dyn Tables) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.bring_in().await?;
         let turn = Arc::clone(&self.turn).lock_owned().await;
@@ -189,25 +219,17 @@ impl TenantDb {
             .map_err(|_| StoreError::Failed("a read panicked".to_owned()))?
     }
 
-    /// Reads with a connection of its own, so that a long export keeps nobody from reading.
+    /// Reads by itself, so that a long export keeps nobody from reading.
     ///
     /// # Errors
     ///
-    /// Faults of the disk.
-    pub(crate) fn another_reader(&self) -> Result<Connection, StoreError> {
-        let reader = self.reader.lock();
-        let path = reader.path().map(Path::new).ok_or(StoreError::Closed)?;
-        connection::reader(path)
+    /// Faults of the store.
+    pub(crate) fn another_reader(&self) -> Result<Box<dyn Tables + Send>, StoreError> {
+        self.store.another_reader()
     }
 
-    /// Writes that wait for the disk.
+    /// Writes that wait for the store.
     pub(crate) fn waiting(&self) -> usize {
-        self.desk.waiting()
-    }
-
-    /// Puts a file in the place of the `-wal` file, for a test of what happens when it cannot be synced.
-    #[cfg(test)]
-    pub(super) fn sync_instead(&self, file: std::fs::File) {
-        self.desk.sync_instead(file);
+        self.store.waiting()
     }
 }

@@ -1,40 +1,35 @@
 //! The two answers that a write gives, one after the other: that it is recorded, and that it is durable.
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::log::{CommitLog, Place};
+use super::embedded::InLog;
 
-/// What a call noted, on its way to the disk.
+/// What a call noted, on its way to the store.
 #[must_use = "what was noted may not have been written"]
-pub(crate) struct Noted {
-    log: Arc<CommitLog>,
-    place: Place,
-    /// A record before it stands in the tenant's file alone, which is not synced yet.
-    file: Option<oneshot::Receiver<Result<(), StoreError>>>,
-}
+pub(crate) struct Noted(InLog);
 
 impl Noted {
-    pub(super) fn new(
-        log: Arc<CommitLog>,
-        place: Place,
-        file: Option<oneshot::Receiver<Result<(), StoreError>>>,
-    ) -> Self {
-        Self { log, place, file }
+    pub(super) fn new(log: InLog) -> Self {
+        Self(log)
     }
 
-    /// Makes sure that it survives the death of this process: it is handed to the operating system. Asks for the sync
-    /// that makes it durable. Blocks for as long as such a write does.
+    /// Sees that it is recorded without further ado, for those who do not wait.
     ///
     /// # Errors
     ///
-    /// Faults of the disk. It is noted all the same, and written with the next note that can be.
-    pub(crate) fn recorded(&self) -> Result<(), StoreError> {
-        self.log.write(self.place)?;
-        self.log.wish(self.place);
-        Ok(())
+    /// As [`Noted::recorded`].
+    pub(crate) fn hand_over(&self) -> Result<(), StoreError> {
+        self.0.write()
+    }
+
+    /// Makes sure that it survives the death of this process, and asks for what makes it durable.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store. It is noted all the same, and written with the next note that can be.
+    pub(crate) async fn recorded(&mut self) -> Result<(), StoreError> {
+        self.0.write()
     }
 
     /// Waits until it survives a loss of power; to be asked after [`Noted::recorded`].
@@ -43,11 +38,7 @@ impl Noted {
     ///
     /// Why it may not survive one.
     pub(crate) async fn durable(&mut self) -> Result<(), StoreError> {
-        self.log.durable(self.place).await?;
-        match self.file.take() {
-            Some(file) => file.await.unwrap_or(Err(StoreError::Closed)),
-            None => Ok(()),
-        }
+        self.0.durable().await
     }
 }
 

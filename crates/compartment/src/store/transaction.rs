@@ -5,20 +5,21 @@ use std::ops::Deref;
 
 use evidence::RecordKind;
 use jiff::Timestamp;
-use rusqlite::Connection;
 
+use super::StoreError;
 use super::edge::Edge;
-use super::{StoreError, records};
+use super::records::NewRecord;
+use super::tables::Tables;
 
-/// An open transaction. It reads like a connection.
+/// An open transaction of one tenant. It reads like its tables.
 pub(crate) struct Transaction<'a> {
-    connection: &'a Connection,
+    tables: &'a dyn Tables,
     edge: &'a RefCell<Edge>,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(connection: &'a Connection, edge: &'a RefCell<Edge>) -> Self {
-        Self { connection, edge }
+    pub(super) fn new(tables: &'a dyn Tables, edge: &'a RefCell<Edge>) -> Self {
+        Self { tables, edge }
     }
 
     /// Appends a record to the journal; gives its number.
@@ -28,7 +29,11 @@ impl<'a> Transaction<'a> {
     /// Faults of the store.
     pub(crate) fn append(&self, kind: RecordKind, now: Timestamp) -> Result<u64, StoreError> {
         let (record, body, hashes) = self.edge.borrow_mut().append(kind, now);
-        records::insert(self.connection, record.seq(), &body, &hashes)?;
+        self.tables.insert_records(&[NewRecord {
+            seq: record.seq(),
+            body: &body,
+            hashes: &hashes,
+        }])?;
         Ok(record.seq())
     }
 
@@ -44,10 +49,10 @@ impl<'a> Transaction<'a> {
     }
 }
 
-impl Deref for Transaction<'_> {
-    type Target = Connection;
+impl<'a> Deref for Transaction<'a> {
+    type Target = dyn Tables + 'a;
 
-    fn deref(&self) -> &Connection {
-        self.connection
+    fn deref(&self) -> &Self::Target {
+        self.tables
     }
 }

@@ -6,11 +6,10 @@ use policy::{Nanos, Scope, Spend, Window};
 
 use super::*;
 use crate::id::{ApiKeyId, IssuerId};
-use crate::store::calls::{self, CallEnd, CallRow};
-use crate::store::keys::{self, KeyRow};
-use crate::store::{
-    ClaimPlace, DeploymentDb, TenantRow, TenantState, issuers, limits, spend, usage,
-};
+use crate::store::calls::{CallEnd, CallRow};
+use crate::store::embedded::DeploymentFile;
+use crate::store::keys::KeyRow;
+use crate::store::{ClaimPlace, Deployment, TenantRow, TenantState};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -28,7 +27,7 @@ fn the_embedded_store_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let scribes = scribes_in(folder.path(), 1);
     tenant_contract(&open(folder.path(), &scribes));
-    deployment_contract(&DeploymentDb::open(&folder.path().join("deployment.db")).unwrap());
+    deployment_contract(&DeploymentFile::open(&folder.path().join("deployment.db")).unwrap());
 }
 
 fn tenant_contract(db: &TenantDb) {
@@ -54,64 +53,65 @@ fn keys_are_changed_and_never_lost(db: &TenantDb) {
             .collect::<Vec<_>>()
     };
     write(db, move |t| {
-        keys::insert(t, &key(2)).and_then(|()| keys::insert(t, &key(1)))
+        t.insert_key(&key(2)).and_then(|()| t.insert_key(&key(1)))
     });
     assert!(
-        db.submit(move |t| keys::insert(t, &key(1)))
+        db.submit(move |t| t.insert_key(&key(1)))
             .unwrap()
             .wait()
             .is_err()
     );
     write(db, move |t| {
-        keys::update(
-            t,
-            &KeyRow {
-                revoked: Some(at(9)),
-                sealed: vec![],
-                ..key(1)
-            },
-        )
+        t.update_key(&KeyRow {
+            revoked: Some(at(9)),
+            sealed: vec![],
+            ..key(1)
+        })
     });
     let (one, two) = (key(1).id, key(2).id);
     assert_eq!(
-        shown(db.read_now(|c| keys::page(c, None, 9)).unwrap()),
+        shown(db.read_now(|c| c.keys(None, 9)).unwrap()),
         [(one, Some(at(9))), (two, None)]
     );
     assert_eq!(
-        shown(db.read_now(|c| keys::page(c, None, 1)).unwrap()),
+        shown(db.read_now(|c| c.keys(None, 1)).unwrap()),
         [(one, Some(at(9)))]
     );
     assert_eq!(
-        shown(db.read_now(|c| keys::page(c, Some(one), 9)).unwrap()),
+        shown(db.read_now(|c| c.keys(Some(one), 9)).unwrap()),
         [(two, None)]
     );
-    assert_eq!(shown(db.read_now(keys::list_live).unwrap()), [(two, None)]);
-    let read = db.read_now(|c| keys::get(c, &one)).unwrap().unwrap();
+    assert_eq!(
+        shown(db.read_now(|c| c.live_keys()).unwrap()),
+        [(two, None)]
+    );
+    let read = db.read_now(|c| c.key(&one)).unwrap().unwrap();
     assert_eq!(
         (read.hash, read.sealed, read.created),
         ([1; 32], vec![], at(0))
     );
-    assert!(db.read_now(|c| keys::get(c, &key(3).id)).unwrap().is_none());
+    assert!(db.read_now(|c| c.key(&key(3).id)).unwrap().is_none());
 }
 
 fn issuers_and_limits_are_replaced(db: &TenantDb) {
     let id = IssuerId::from_bytes([5; 16]);
     for sealed in [b"first", b"other"] {
         write(db, move |t| {
-            issuers::put(t, &id, sealed, at(0)).and_then(|()| limits::put(t, "steward", sealed))
+            t.put_issuer(&id, sealed, at(0))
+                .and_then(|()| t.put_limits("steward", sealed))
         });
     }
     assert_eq!(
-        db.read_now(issuers::list).unwrap(),
+        db.read_now(|c| c.issuers()).unwrap(),
         [(id, b"other".to_vec())]
     );
     assert_eq!(
-        db.read_now(|c| limits::get(c, "steward")).unwrap().unwrap(),
+        db.read_now(|c| c.limits("steward")).unwrap().unwrap(),
         b"other"
     );
-    assert_eq!(db.read_now(|c| limits::get(c, "operator")).unwrap(), None);
-    write(db, move |t| issuers::remove(t, &id));
-    assert_eq!(db.read_now(issuers::list).unwrap(), []);
+    assert_eq!(db.read_now(|c| c.limits("operator")).unwrap(), None);
+    write(db, move |t| t.remove_issuer(&id));
+    assert_eq!(db.read_now(|c| c.issuers()).unwrap(), []);
 }
 
 fn call(n: u8) -> CallRow {
@@ -153,8 +153,8 @@ fn a_call_is_settled_once(db: &TenantDb) {
     start(db, 1, "small");
     start(db, 2, "small");
     bring_in(db);
-    let read = |n| db.read_now(|c| calls::get(c, &call(n).id)).unwrap();
-    let open = |limit| db.read_now(|c| calls::open(c, limit)).unwrap();
+    let read = |n| db.read_now(|c| c.call(&call(n).id)).unwrap();
+    let open = |limit| db.read_now(|c| c.open_calls(limit)).unwrap();
     assert_eq!(read(1), Some(call(1)));
     assert_eq!(open(9), [call(1), call(2)]);
     assert_eq!(open(1), [call(1)]);
@@ -192,7 +192,7 @@ fn sums_add_up(db: &TenantDb) {
     }
     bring_in(db);
     let used = |from, to, limit| {
-        let sums = db.read_now(|c| usage::between(c, from, to, limit)).unwrap();
+        let sums = db.read_now(|c| c.usage(from, to, limit)).unwrap();
         sums.into_iter()
             .map(|sum| (sum.day, sum.model, sum.calls, sum.cached_input, sum.cost))
             .collect::<Vec<_>>()
@@ -210,7 +210,7 @@ fn sums_add_up(db: &TenantDb) {
     let [day, month, total] = Window::all_at(at(0));
     let amount = |nanos| Nanos::new(nanos).unwrap();
     let spent = |window| {
-        db.read_now(|c| spend::get(c, &[(Scope::Tenant, window)]))
+        db.read_now(|c| spends(c, &[(Scope::Tenant, window)]))
             .unwrap()[0]
             .amount
     };
@@ -226,7 +226,7 @@ fn sums_add_up(db: &TenantDb) {
             window,
             amount: amount(nanos),
         };
-        write(db, move |t| spend::add(t, &[spend]));
+        write(db, move |t| t.add_spends(&[spend]));
     }
     assert_eq!(
         (spent(day), spent(month), spent(total)),
@@ -241,14 +241,14 @@ fn sums_add_up(db: &TenantDb) {
     let spent_by: Vec<_> = scopes
         .iter()
         .map(|scope| {
-            db.read_now(|c| spend::get(c, &[(scope.clone(), total)]))
+            db.read_now(|c| spends(c, &[(scope.clone(), total)]))
                 .unwrap()[0]
                 .amount
         })
         .collect();
     assert_eq!(spent_by, [amount(55), amount(55), amount(33)]);
     let other = db
-        .read_now(|c| spend::get(c, &[(Scope::Key("key_9".into()), day)]))
+        .read_now(|c| spends(c, &[(Scope::Key("key_9".into()), day)]))
         .unwrap();
     assert_eq!(other[0].amount, Nanos::ZERO);
 }
@@ -267,7 +267,7 @@ fn records_are_numbered_without_a_gap(db: &TenantDb) {
     }
     assert_eq!(size(db), before + 5);
     let page = db
-        .read_now(|c| records::page(c, before + 1, before + 4, 2))
+        .read_now(|c| c.records(before + 1, before + 4, 2))
         .unwrap();
     assert_eq!(page.len(), 2);
     for (seq, stored) in (before + 1..).zip(page) {
@@ -276,7 +276,7 @@ fn records_are_numbered_without_a_gap(db: &TenantDb) {
     }
     // a clock that is set back does not set back the journal
     let time = |seq| {
-        let stored = db.read_now(|c| records::get(c, seq)).unwrap().unwrap();
+        let stored = db.read_now(|c| c.record(seq)).unwrap().unwrap();
         evidence::Record::parse(&stored.body).unwrap().time()
     };
     let late = at(90 * 86_400);
@@ -290,7 +290,7 @@ fn records_are_numbered_without_a_gap(db: &TenantDb) {
     );
 }
 
-fn deployment_contract(db: &DeploymentDb) {
+fn deployment_contract(db: &dyn Deployment) {
     let row = |n: u8| TenantRow {
         id: TenantId::from_bytes([n; 16]),
         state: TenantState::Active,
@@ -346,7 +346,7 @@ fn deployment_contract(db: &DeploymentDb) {
     heads_are_logged_and_proved(db, one);
 }
 
-fn heads_are_logged_and_proved(db: &DeploymentDb, tenant: TenantId) {
+fn heads_are_logged_and_proved(db: &dyn Deployment, tenant: TenantId) {
     let keys = signing_keys();
     let head = |size| {
         keys.head(&journal::SignedHead {
@@ -357,12 +357,12 @@ fn heads_are_logged_and_proved(db: &DeploymentDb, tenant: TenantId) {
     };
     let log = |sizes: &[u64]| {
         let heads: Vec<_> = sizes.iter().map(|size| (tenant, head(*size))).collect();
-        db.append_heads(&heads, now(), |size, root| keys.sign(size, root, now()))
+        db.append_heads(&heads, now(), &|size, root| keys.sign(size, root, now()))
             .unwrap();
     };
     log(&[3, 5]);
     log(&[9]);
-    let refused = db.append_heads(&[(tenant, head(10))], now(), |_, _| {
+    let refused = db.append_heads(&[(tenant, head(10))], now(), &|_, _| {
         Err(evidence::Error::ProofFailed)
     });
     assert!(refused.is_err());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use policy::{Scope, Window};
 
 use super::*;
-use crate::store::{Connection, calls, spend, usage};
+use crate::store::Log;
 
 const KILLS: u32 = 24;
 const RESERVED: u64 = 1000;
@@ -16,12 +16,12 @@ const CHILD: &str = "COFFERDAM_STORE_CHILD";
 
 /// Opens what the last one left, as the house does.
 fn recovered(folder: &Path, scribes: &Scribes) -> TenantDb {
-    let check = |c: &Connection| journal::check(c, signing_keys().vkey());
-    let resume = |t: &Transaction<'_>| journal::resume(t, 0, now());
-    let db = match TenantDb::open(folder, TENANT, scribes, check, resume) {
+    let check = |log: &dyn Log| journal::check(log, signing_keys().vkey());
+    let resume = Box::new(|t: &Transaction<'_>| journal::resume(t, 0, now()));
+    let db = match TenantFile::open(folder, TENANT, scribes, &check, resume) {
         // the first one, or one that was killed before it made the file
-        Err(StoreError::Missing) => TenantDb::create(folder, TENANT, scribes, |_| Ok(())).unwrap(),
-        opened => opened.unwrap(),
+        Err(StoreError::Missing) => create(folder, scribes),
+        opened => TenantDb::new(Arc::new(opened.unwrap())),
     };
     // as a round does: what is open is synced, and the segments of the last process go
     scribes.log().turned().unwrap();
@@ -137,7 +137,7 @@ fn look(folder: &Path, said: &Said) {
     let scribes = scribes_in(folder, 1);
     let db = recovered(folder, &scribes);
     let row = |id: &CallId| {
-        db.read_now(|c| calls::get(c, id))
+        db.read_now(|c| c.call(id))
             .unwrap()
             .expect("a call that was recorded is there")
     };
@@ -159,12 +159,12 @@ fn look(folder: &Path, said: &Said) {
     let Window::Day(day) = today[0] else {
         unreachable!()
     };
-    let used = db.read_now(|c| usage::between(c, day, day, 10)).unwrap();
+    let used = db.read_now(|c| c.usage(day, day, 10)).unwrap();
     let used = used
         .iter()
         .fold((0, 0), |sum, used| (sum.0 + used.calls, sum.1 + used.cost));
     let spent = db
-        .read_now(|c| spend::get(c, &[(Scope::Tenant, Window::Total)]))
+        .read_now(|c| spends(c, &[(Scope::Tenant, Window::Total)]))
         .unwrap();
     assert_eq!((used.0, u128::from(used.1)), (sums.calls, sums.cost_nanos));
     assert_eq!(u128::from(spent[0].amount.get()), sums.cost_nanos);

@@ -4,37 +4,33 @@ use std::fs::OpenOptions;
 use std::process::Command;
 
 use super::*;
-use crate::store::limits;
+
+/// The file of a tenant that was made before, and what it is to everybody else.
+fn opened(folder: &Path, scribes: &Scribes) -> (Arc<TenantFile>, TenantDb) {
+    let first = Box::new(|_: &Transaction<'_>| Ok(()));
+    let file = TenantFile::open(folder, TENANT, scribes, &|_| Ok(()), first).unwrap();
+    let file = Arc::new(file);
+    (Arc::clone(&file), TenantDb::new(file))
+}
 
 #[test]
 fn a_full_file_refuses_keeps_what_was_there_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let scribes = scribes_in(folder.path(), 1);
-    let db = open(folder.path(), &scribes);
+    drop(open(folder.path(), &scribes));
+    let (file, db) = opened(folder.path(), &scribes);
     append(&db).unwrap();
-    let pages = |n: i64| {
-        db.submit(move |t| {
-            // SQLite answers this pragma with a row
-            t.query_row(&format!("PRAGMA max_page_count = {n}"), [], |row| {
-                row.get::<_, i64>(0)
-            })
-            .map_err(StoreError::from)
-        })
-        .unwrap()
-        .wait()
-        .unwrap()
-    };
-    let here = pages(1);
+    let here = file.most_pages(1);
     let big = vec![7; 64 * 1024];
     let refused = db.submit(move |t| {
         t.append(record(), now())?;
-        limits::put(t, "big", &big)
+        t.put_limits("big", &big)
     });
     assert_eq!(refused.unwrap().wait(), Err(StoreError::Full));
     assert_eq!(size(&db), 1);
-    pages(here + 1000);
+    file.most_pages(here + 1000);
     assert_eq!(append(&db), Ok(1));
-    drop(db);
+    drop((db, file));
     assert_eq!(size(&open(folder.path(), &scribes)), 2);
 }
 
@@ -80,7 +76,7 @@ fn a_full_disk_refuses_keeps_what_was_there_and_recovers() {
             let big = vec![n; 20_000];
             let write = db.submit(move |t| {
                 let seq = t.append(record(), now())?;
-                limits::put(t, "big", &big).map(|()| seq)
+                t.put_limits("big", &big).map(|()| seq)
             });
             match write.unwrap().wait() {
                 Ok(seq) => {
@@ -117,13 +113,14 @@ fn a_full_disk_refuses_keeps_what_was_there_and_recovers() {
 fn after_a_failed_sync_nothing_is_called_durable_until_the_tenant_is_opened_anew() {
     let folder = tempfile::tempdir().unwrap();
     let scribes = scribes_in(folder.path(), 1);
-    let db = open(folder.path(), &scribes);
+    drop(open(folder.path(), &scribes));
+    let (file, db) = opened(folder.path(), &scribes);
     assert_eq!(append(&db), Ok(0));
     // a device that cannot be synced, which fsync(2) says as EINVAL
-    db.sync_instead(OpenOptions::new().write(true).open("/dev/null").unwrap());
+    file.sync_instead(OpenOptions::new().write(true).open("/dev/null").unwrap());
     assert_eq!(append(&db), Err(StoreError::Poisoned));
     // the next sync would succeed, and prove nothing
-    db.sync_instead(
+    file.sync_instead(
         OpenOptions::new()
             .read(true)
             .write(true)
@@ -135,7 +132,7 @@ fn after_a_failed_sync_nothing_is_called_durable_until_the_tenant_is_opened_anew
     }
     // the first of them was recorded, and a reader may have seen it
     assert_eq!(size(&db), 2);
-    drop(db);
+    drop((db, file));
     let db = open(folder.path(), &scribes);
     assert_eq!(size(&db), 2);
     assert_eq!(append(&db), Ok(2));

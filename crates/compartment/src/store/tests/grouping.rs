@@ -4,7 +4,6 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::*;
-use crate::store::limits;
 
 #[test]
 fn writes_that_wait_together_are_one_transaction() {
@@ -37,7 +36,7 @@ fn a_write_that_fails_or_panics_takes_no_other_with_it() {
         .map(|n| {
             db.submit(move |t| {
                 t.append(record(), now())?;
-                limits::put(t, &n.to_string(), b"sealed")?;
+                t.put_limits(&n.to_string(), b"sealed")?;
                 match n % 3 {
                     0 => Ok(()),
                     1 => Err(StoreError::Corrupt("on purpose".to_owned())),
@@ -54,7 +53,7 @@ fn a_write_that_fails_or_panics_takes_no_other_with_it() {
     }
     assert_eq!(size(&db), 7);
     for n in 0..21 {
-        let kept = db.read_now(|c| limits::get(c, &n.to_string())).unwrap();
+        let kept = db.read_now(|c| c.limits(&n.to_string())).unwrap();
         assert_eq!(kept.is_some(), n % 3 == 0, "{n}");
     }
     drop(db);

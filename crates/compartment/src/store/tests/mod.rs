@@ -8,6 +8,7 @@ mod notes;
 mod tampering;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use evidence::{
@@ -16,7 +17,8 @@ use evidence::{
 };
 use jiff::Timestamp;
 
-use super::{Begun, CommitLog, Note, Scribes, StoreError, TenantDb, Ticket, Transaction, records};
+use super::embedded::{CommitLog, Scribes, TenantFile};
+use super::{Begun, Note, StoreError, TenantDb, Ticket, Transaction, spends};
 use crate::id::{CallId, TenantId};
 use crate::journal::{self, JournalKeys};
 use crate::keys::{RootKey, Secret32};
@@ -71,12 +73,18 @@ fn reopen(
     scribes: &Scribes,
     first: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
 ) -> Result<TenantDb, StoreError> {
-    TenantDb::open(folder, TENANT, scribes, |_| Ok(()), first)
+    let file = TenantFile::open(folder, TENANT, scribes, &|_| Ok(()), Box::new(first))?;
+    Ok(TenantDb::new(Arc::new(file)))
+}
+
+fn create(folder: &Path, scribes: &Scribes) -> TenantDb {
+    let file = TenantFile::create(folder, TENANT, scribes, Box::new(|_| Ok(()))).unwrap();
+    TenantDb::new(Arc::new(file))
 }
 
 fn open(folder: &Path, scribes: &Scribes) -> TenantDb {
     match reopen(folder, scribes, |_| Ok(())) {
-        Err(StoreError::Missing) => TenantDb::create(folder, TENANT, scribes, |_| Ok(())).unwrap(),
+        Err(StoreError::Missing) => create(folder, scribes),
         opened => opened.unwrap(),
     }
 }
@@ -129,7 +137,7 @@ fn ends(call: CallId, cost: u64) -> Note {
 }
 
 fn begin(db: &TenantDb, note: Note, now: Timestamp) {
-    db.note_first(note, now).unwrap().recorded().unwrap();
+    db.note_first(note, now).unwrap().hand_over().unwrap();
 }
 
 /// Brings what was noted into the file.
@@ -142,7 +150,7 @@ fn append(db: &TenantDb) -> Result<u64, StoreError> {
 }
 
 fn size(db: &TenantDb) -> u64 {
-    db.read_now(records::size).unwrap()
+    db.read_now(|c| c.size()).unwrap()
 }
 
 /// A write that keeps its scribe busy until it is let go, so that everything submitted meanwhile waits together.

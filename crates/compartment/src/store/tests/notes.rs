@@ -5,7 +5,6 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::*;
-use crate::store::calls;
 
 fn call(n: u64) -> CallId {
     CallId::from_bytes(u128::from(n).to_be_bytes())
@@ -16,7 +15,7 @@ fn start(db: &TenantDb, n: u64) {
 }
 
 fn is_over(db: &TenantDb, n: u64) -> Option<bool> {
-    let row = db.read_now(|c| calls::get(c, &call(n))).unwrap();
+    let row = db.read_now(|c| c.call(&call(n))).unwrap();
     row.map(|row| row.end.is_some())
 }
 
@@ -102,9 +101,9 @@ async fn a_reader_sees_what_is_recorded_and_a_note_becomes_durable() {
     let mut noted = db
         .note_first(begins(call(1), "small", 30, now()), now())
         .unwrap();
-    noted.recorded().unwrap();
+    noted.recorded().await.unwrap();
     assert_eq!(noted.durable().await, Ok(()));
-    let row = db.read(|c| calls::get(c, &call(1))).await.unwrap();
+    let row = db.read(|c| c.call(&call(1))).await.unwrap();
     assert!(row.is_some());
 }
 
@@ -186,11 +185,15 @@ fn a_full_disk_refuses_calls_keeps_what_was_noted_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let scribes = scribes_in(folder.path(), 1);
     let db = open(folder.path(), &scribes);
-    start(&db, 1);
-    let file = scribes.log().write_instead(device("/dev/full"));
     let note = |n| db.note_first(begins(call(n), "small", 30, now()), now());
+    let mut first = note(1).unwrap();
+    first.hand_over().unwrap();
+    // else the sync that it asked for could meet the device that cannot be synced
+    let waiting = tokio::runtime::Builder::new_current_thread().build();
+    assert_eq!(waiting.unwrap().block_on(first.durable()), Ok(()));
+    let file = scribes.log().write_instead(device("/dev/full"));
     // the first one finds out, and is noted: it has to be settled
-    assert_eq!(note(2).unwrap().recorded(), Err(StoreError::Full));
+    assert_eq!(note(2).unwrap().hand_over(), Err(StoreError::Full));
     db.note_last(ends(call(2), 0), now());
     db.note_last(ends(call(1), 7), now());
     for n in 3..300 {
@@ -220,7 +223,7 @@ async fn after_a_failed_sync_calls_are_refused_until_their_tenants_files_have_ev
     // it takes writes, and cannot be synced: fsync(2) says EINVAL
     let file = scribes.log().write_instead(device("/dev/null"));
     let mut noted = note(1).unwrap();
-    noted.recorded().unwrap();
+    noted.recorded().await.unwrap();
     assert!(noted.durable().await.is_err());
     // the next sync would succeed, and prove nothing
     scribes.log().write_instead(file);
@@ -232,7 +235,7 @@ async fn after_a_failed_sync_calls_are_refused_until_their_tenants_files_have_ev
         scribes.log().turned().unwrap();
     });
     let mut noted = note(2).unwrap();
-    noted.recorded().unwrap();
+    noted.recorded().await.unwrap();
     assert_eq!(noted.durable().await, Ok(()));
     assert_eq!(is_over(&db, 1), Some(false));
 }

@@ -1,7 +1,8 @@
 //! A file that was changed behind our back.
 
 use super::*;
-use crate::store::DeploymentDb;
+use crate::store::Deployment;
+use crate::store::embedded::DeploymentFile;
 
 /// A journal of `signed` records under a checkpoint and `more` after it, then `damage`; what opening it says.
 fn check(signed: u64, more: u64, damage: &str, expected: &str) {
@@ -162,9 +163,7 @@ fn checkpoints_are_kept_for_every_256_records_and_the_export_verifies() {
             sign(&db);
         }
     }
-    let sizes = db
-        .read_now(|c| records::checkpoints(c, 0, u64::MAX))
-        .unwrap();
+    let sizes = db.read_now(|c| c.checkpoints(0, u64::MAX)).unwrap();
     let sizes: Vec<_> = sizes.into_iter().map(|(size, _)| size).collect();
     assert_eq!(sizes, [251, 501, 551]);
     let report = verify(&db);
@@ -216,19 +215,19 @@ fn a_deployment_log_that_was_changed_is_found() {
     };
     let heads = [1, 2, 3].map(|size| (TenantId::from_bytes([1; 16]), keys.head(&state(size))));
     let look = || {
-        DeploymentDb::open(&path)
+        DeploymentFile::open(&path)
             .unwrap()
-            .check_log(|c| journal::check(c, keys.vkey()))
+            .check_log(&|c| journal::check(c, keys.vkey()))
     };
-    DeploymentDb::open(&path)
+    DeploymentFile::open(&path)
         .unwrap()
-        .append_heads(&heads, now(), |size, root| keys.sign(size, root, now()))
+        .append_heads(&heads, now(), &|size, root| keys.sign(size, root, now()))
         .unwrap();
     assert_eq!(look(), Ok(()));
     let other = RootKey::of(Secret32::from_bytes([8; 32]));
     let other = JournalKeys::derive(&other, &TenantId::from_bytes([1; 16])).unwrap();
-    let db = DeploymentDb::open(&path).unwrap();
-    assert!(db.check_log(|c| journal::check(c, other.vkey())).is_err());
+    let db = DeploymentFile::open(&path).unwrap();
+    assert!(db.check_log(&|c| journal::check(c, other.vkey())).is_err());
     drop(db);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute("DELETE FROM record WHERE seq = 2", [])

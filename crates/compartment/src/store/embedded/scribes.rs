@@ -16,19 +16,17 @@
 //! the two files. The log stays the same file for as long as a connection is open, and SQLite takes its locks on the
 //! other two files, so that a descriptor of our own on this one disturbs none of them.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::{Condvar, Mutex};
-
-use super::StoreError;
 use super::book::Book;
 use super::desk::Desk;
 use super::log::CommitLog;
 use super::pen::Pen;
 use crate::id::TenantId;
+use crate::store::StoreError;
+use crate::store::line::Line;
 
 /// The threads. Dropping it ends them once their lines are empty; what is submitted afterwards is refused.
 pub(crate) struct Scribes {
@@ -42,20 +40,8 @@ pub(crate) struct Scribes {
 /// Where desks wait.
 #[derive(Default)]
 pub(super) struct Lines {
-    pub(super) writing: Line,
-    pub(super) syncing: Line,
-}
-
-#[derive(Default)]
-pub(super) struct Line {
-    waiting: Mutex<Waiting>,
-    news: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    desks: VecDeque<Arc<Desk>>,
-    closed: bool,
+    pub(super) writing: Line<Desk>,
+    pub(super) syncing: Line<Desk>,
 }
 
 impl Scribes {
@@ -115,48 +101,5 @@ impl Drop for Scribes {
                 let _ = thread.join();
             }
         }
-    }
-}
-
-impl Line {
-    /// Says whether somebody will come to `desk`.
-    pub(super) fn enter(&self, desk: &Arc<Desk>) -> bool {
-        let mut waiting = self.waiting.lock();
-        if waiting.closed {
-            return false;
-        }
-        waiting.desks.push_back(Arc::clone(desk));
-        drop(waiting);
-        self.news.notify_one();
-        true
-    }
-
-    /// Serves desks until the line is closed and empty. `work` says whether there is more of it.
-    fn serve(&self, work: impl Fn(&Arc<Desk>) -> bool) {
-        while let Some(desk) = self.next() {
-            if work(&desk) {
-                // even where the line is closed: this thread comes back for it
-                self.waiting.lock().desks.push_back(desk);
-                self.news.notify_one();
-            }
-        }
-    }
-
-    fn next(&self) -> Option<Arc<Desk>> {
-        let mut waiting = self.waiting.lock();
-        loop {
-            if let Some(desk) = waiting.desks.pop_front() {
-                return Some(desk);
-            }
-            if waiting.closed {
-                return None;
-            }
-            self.news.wait(&mut waiting);
-        }
-    }
-
-    fn close(&self) {
-        self.waiting.lock().closed = true;
-        self.news.notify_all();
     }
 }

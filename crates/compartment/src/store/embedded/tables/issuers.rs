@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{StoreError, millis};
 use crate::id::IssuerId;
+use crate::store::StoreError;
+use crate::store::embedded::values::millis;
 
-pub(crate) fn put(
+pub(super) fn put(
     connection: &Connection,
     id: &IssuerId,
     sealed: &[u8],
@@ -19,7 +20,7 @@ pub(crate) fn put(
     Ok(())
 }
 
-pub(crate) fn remove(connection: &Connection, id: &IssuerId) -> Result<(), StoreError> {
+pub(super) fn remove(connection: &Connection, id: &IssuerId) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM issuer WHERE id = ?1")?
         .execute([id.as_bytes()])?;
@@ -27,7 +28,7 @@ pub(crate) fn remove(connection: &Connection, id: &IssuerId) -> Result<(), Store
 }
 
 /// Every issuer, ordered by id.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<(IssuerId, Vec<u8>)>, StoreError> {
+pub(super) fn list(connection: &Connection) -> Result<Vec<(IssuerId, Vec<u8>)>, StoreError> {
     let mut select = connection.prepare_cached("SELECT id, sealed FROM issuer ORDER BY id")?;
     let rows = select.query_map([], |row| {
         Ok((IssuerId::from_bytes(row.get(0)?), row.get(1)?))

@@ -2,16 +2,16 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::StoreError;
+use crate::store::StoreError;
 
-pub(crate) fn put(connection: &Connection, tier: &str, sealed: &[u8]) -> Result<(), StoreError> {
+pub(super) fn put(connection: &Connection, tier: &str, sealed: &[u8]) -> Result<(), StoreError> {
     let mut upsert = connection
         .prepare_cached("INSERT OR REPLACE INTO limit_set (tier, sealed) VALUES (?1, ?2)")?;
     upsert.execute(params![tier, sealed])?;
     Ok(())
 }
 
-pub(crate) fn get(connection: &Connection, tier: &str) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn get(connection: &Connection, tier: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let mut select = connection.prepare_cached("SELECT sealed FROM limit_set WHERE tier = ?1")?;
     Ok(select.query_row([tier], |row| row.get(0)).optional()?)
 }

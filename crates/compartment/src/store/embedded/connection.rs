@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// How long one connection waits for another of this process. Writers do not meet: each file has one.
 const WAIT: Duration = Duration::from_secs(5);

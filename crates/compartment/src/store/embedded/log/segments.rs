@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::line::{self, Left, MAX_LINE};
 use crate::id::TenantId;
-use crate::store::{StoreError, connection};
+use crate::store::StoreError;
+use crate::store::embedded::connection;
 
 /// What an earlier process left, by tenant, in the order of the journal.
 pub(super) type Leftovers = HashMap<TenantId, Vec<Left>>;

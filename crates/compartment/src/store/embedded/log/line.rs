@@ -10,8 +10,8 @@ use evidence::{Record, RecordKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::entry::{Begun, Note};
 use crate::id::TenantId;
+use crate::store::entry::{Begun, Note};
 
 /// The longest line, in bytes: the longest record and room for the rest.
 pub(super) const MAX_LINE: usize = evidence::MAX_RECORD_BYTES + 1024;

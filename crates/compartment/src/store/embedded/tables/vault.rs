@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{StoreError, count, millis, uncount};
+use crate::store::StoreError;
+use crate::store::embedded::values::{count, millis, uncount};
 use crate::vault::Sealed;
 
-pub(crate) fn put(connection: &Connection, one: &Sealed, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn put(connection: &Connection, one: &Sealed, now: Timestamp) -> Result<(), StoreError> {
     let mut upsert = connection.prepare_cached(
         "INSERT OR REPLACE INTO vault (place, version, sealed, changed) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -19,14 +20,14 @@ pub(crate) fn put(connection: &Connection, one: &Sealed, now: Timestamp) -> Resu
     Ok(())
 }
 
-pub(crate) fn remove(connection: &Connection, place: &[u8; 32]) -> Result<(), StoreError> {
+pub(super) fn remove(connection: &Connection, place: &[u8; 32]) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM vault WHERE place = ?1")?
         .execute([place])?;
     Ok(())
 }
 
-pub(crate) fn list(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
+pub(super) fn list(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
     let mut select = connection.prepare_cached("SELECT place, version, sealed FROM vault")?;
     let rows = select.query_map([], |row| {
         Ok(Sealed {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use super::edge::Edge;
-use super::entry::{Entry, Note};
+use crate::store::edge::Edge;
+use crate::store::entry::{Entry, Note};
 
 /// One tenant's pen. Whoever holds it decides what comes next in the journal.
 ///

@@ -1,13 +1,14 @@
 //! Money spent, summed by scope and window: what budgets are measured against.
 
-use policy::{Nanos, Scope, Spend, Window};
+use policy::{Scope, Spend, Window};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, count, uncount};
+use crate::store::StoreError;
+use crate::store::embedded::values::{count, uncount};
 
 /// Adds to the sums. One that would be too large for its column stays at the largest: budgets then are used up, and
 /// that is the safe side.
-pub(crate) fn add(connection: &Connection, spends: &[Spend]) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, spends: &[Spend]) -> Result<(), StoreError> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO spend (scope, span, nanos) VALUES (?1, ?2, ?3) \
          ON CONFLICT (scope, span) DO UPDATE SET \
@@ -24,11 +25,8 @@ pub(crate) fn add(connection: &Connection, spends: &[Spend]) -> Result<(), Store
     Ok(())
 }
 
-/// The sums of these; what was never spent is zero.
-pub(crate) fn get(
-    connection: &Connection,
-    of: &[(Scope, Window)],
-) -> Result<Vec<Spend>, StoreError> {
+/// The sums of these, in nano-units; what was never spent is zero.
+pub(super) fn get(connection: &Connection, of: &[(Scope, Window)]) -> Result<Vec<u64>, StoreError> {
     let mut select =
         connection.prepare_cached("SELECT nanos FROM spend WHERE scope = ?1 AND span = ?2")?;
     of.iter()
@@ -36,12 +34,7 @@ pub(crate) fn get(
             let nanos: Option<i64> = select
                 .query_row([scope.to_string(), window.to_string()], |row| row.get(0))
                 .optional()?;
-            let nanos = uncount(0, nanos.unwrap_or(0))?;
-            Ok(Spend {
-                scope: scope.clone(),
-                window: *window,
-                amount: Nanos::new(nanos).unwrap_or(Nanos::MAX),
-            })
+            Ok(uncount(0, nanos.unwrap_or(0))?)
         })
         .collect()
 }

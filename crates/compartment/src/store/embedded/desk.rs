@@ -8,15 +8,16 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::StoreError;
-use super::book::{Book, Write, pending};
-use super::entry::Note;
+use super::book::Book;
 use super::log::{CommitLog, Left, Place};
+use super::noted::InLog;
 use super::pen::Pen;
 use super::scribes::Lines;
-use super::ticket::{Noted, Tell, Ticket};
-use super::transaction::Transaction;
 use crate::id::TenantId;
+use crate::store::StoreError;
+use crate::store::entry::Note;
+use crate::store::ticket::{Noted, Tell};
+use crate::store::write::Write;
 
 /// The most writes of one tenant that may wait.
 const MOST_WAITING: usize = 16_384;
@@ -101,7 +102,7 @@ impl Desk {
         }
         let (place, behind) = self.put_down(note, now);
         let file = behind.then(|| self.told_when_synced());
-        Ok(Noted::new(Arc::clone(&self.log), place, file))
+        Ok(Noted::new(InLog::new(Arc::clone(&self.log), place, file)))
     }
 
     /// Notes how a call ended. There is room for that: it began.
@@ -162,11 +163,7 @@ impl Desk {
     /// # Errors
     ///
     /// [`StoreError::Busy`] where as many wait as may, [`StoreError::Closed`] where nobody writes any more.
-    pub(super) fn submit<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<Ticket<T>, StoreError> {
-        let (write, ticket) = pending(work);
+    pub(super) fn submit(self: &Arc<Self>, write: Box<dyn Write>) -> Result<(), StoreError> {
         let mut queue = self.queue.lock();
         if queue.writes.len() >= MOST_WAITING {
             return Err(StoreError::Busy);
@@ -177,7 +174,7 @@ impl Desk {
         }
         queue.in_line = true;
         queue.writes.push_back(write);
-        Ok(ticket)
+        Ok(())
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -242,6 +239,12 @@ impl Desk {
         drop(unsynced);
         tell(tells, &synced);
         more
+    }
+
+    /// The connection that writes, for a test of what it does when there is no room.
+    #[cfg(test)]
+    pub(super) fn writer<T>(&self, work: impl FnOnce(&rusqlite::Connection) -> T) -> T {
+        work(self.book.lock().connection())
     }
 
     /// Puts a file in the place of the `-wal` file, for a test of what happens when it cannot be synced.

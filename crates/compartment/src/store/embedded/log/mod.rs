@@ -32,9 +32,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use super::StoreError;
-use super::entry::Entry;
 use crate::id::TenantId;
+use crate::store::StoreError;
+use crate::store::entry::Entry;
 use segments::Leftovers;
 
 /// A segment this long is followed by another one, in bytes.
@@ -250,7 +250,7 @@ impl CommitLog {
 
     /// Puts a file in the place of the present segment's, for a test of what happens when it fails; gives that.
     #[cfg(test)]
-    pub(super) fn write_instead(&self, file: Arc<File>) -> Arc<File> {
+    pub(in crate::store) fn write_instead(&self, file: Arc<File>) -> Arc<File> {
         std::mem::replace(&mut self.shared.file.lock().file, file)
     }
 
