@@ -167,6 +167,7 @@ async fn told_to_stop() -> Result<()> {
 
 fn house(config: &Config, make: bool) -> Result<HouseConfig> {
     Ok(HouseConfig {
+        store: compartment::Engine::Embedded,
         data_dir: config.data_dir.clone(),
         keyring_dir: config.keyring_dir.clone(),
         provider: provider(config, make)?,

@@ -239,7 +239,7 @@ pub enum HouseError {
     Keys(#[from] crate::keys::KeyError),
     /// The store failed.
     #[error(
-        "the store failed ({0}); nothing was opened; check the disk and the permissions of data_dir"
+        "the store failed ({0}); nothing was opened; check the disk and the permissions of data_dir, or the database"
     )]
     Store(#[from] crate::store::StoreError),
     /// The deployment's own keys do not open its data.

@@ -20,6 +20,7 @@
 //! # use std::sync::Arc;
 //! # let now = "2026-11-24T12:00:00Z".parse()?;
 //! let config = HouseConfig {
+//!     store: Engine::Embedded,
 //!     data_dir: path("data"),
 //!     keyring_dir: path("keyring"),
 //!     provider: Arc::new(FileKeyProvider::create(&path("master.key"))?),
@@ -111,6 +112,7 @@ pub use house::{Health, House, HouseConfig, HouseStats};
 pub use id::{ApiKeyId, CallId, IssuerId, TenantId};
 pub use permit::{Ask, Ended, Outcome, Permit, Route, Settled};
 pub use principal::{CredentialKind, MAX_MODEL_BYTES, MAX_MODELS, Models, Principal};
+pub use store::{Engine, PostgresAddress, StoreError};
 pub use vault::{
     MAX_UPSTREAM_CREDENTIAL_BYTES, MAX_UPSTREAM_CREDENTIALS, UpstreamCredential, Vault,
 };

@@ -13,7 +13,7 @@ use crate::{
     keyset::TenantKeys,
     meter::{Meter, RefusalLog},
     principal::{Principal, Shown},
-    store::{Note, Noted, StoreError, Tables, TenantDb, Ticket, Transaction},
+    store::{Log, Note, Noted, StoreError, Tables, TenantDb, Ticket, Transaction},
     vault::VaultTable,
 };
 use evidence::RecordKind;
@@ -196,7 +196,7 @@ impl Tenant {
     }
 
     /// Reads by itself, for a long read, see [`Tenant::bring_in`].
-    pub(crate) fn another_reader(&self) -> Result<Box<dyn Tables + Send>, Refused> {
+    pub(crate) fn another_reader(&self) -> Result<Box<dyn Log + Send>, Refused> {
         self.db.another_reader().map_err(|error| self.fault(error))
     }
 
@@ -207,7 +207,7 @@ impl Tenant {
 
     /// What a fault of the store is to whoever called; remembers those that only opening anew gets over.
     pub(crate) fn fault(&self, error: StoreError) -> Refused {
-        if error == StoreError::Poisoned {
+        if matches!(error, StoreError::Poisoned | StoreError::Overtaken) {
             self.poisoned.store(true, Ordering::Release);
         }
         error.into()

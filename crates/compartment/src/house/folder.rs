@@ -38,11 +38,7 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(HouseError::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let folder = Self { path, _lock: lock };
-        if !make && !folder.deployment().exists() {
-            return Err(HouseError::NotInitialised);
-        }
-        Ok(folder)
+        Ok(Self { path, _lock: lock })
     }
 
     /// Where it is.
@@ -50,8 +46,9 @@ impl Folder {
         &self.path
     }
 
-    fn deployment(&self) -> PathBuf {
-        self.path.join("deployment.db")
+    /// Whether the embedded store has been here.
+    pub(super) fn has_deployment(&self) -> bool {
+        self.path.join("deployment.db").exists()
     }
 }
 

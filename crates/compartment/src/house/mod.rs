@@ -22,7 +22,7 @@ use crate::{
     journal::{self, JournalKeys},
     keys::{KeyProvider, Keyring, Secret32},
     keyset::{DeploymentKeys, TenantKeys},
-    store::{self, Deployment, TenantState, Tenants},
+    store::{Deployment, Engine, Ground, TenantState, Tenants},
     tenant::{Surroundings, Tenant},
 };
 use folder::Folder;
@@ -34,7 +34,10 @@ use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc};
 /// Where a deployment is and what it needs from outside.
 #[derive(Clone)]
 pub struct HouseConfig {
-    /// The folder of the data: `deployment.db` and `tenants/`.
+    /// Which back end keeps what is stored.
+    pub store: Engine,
+    /// The folder of the data: `deployment.db` and `tenants/`. With Postgres it holds nothing but what says that the
+    /// keyring is in use.
     pub data_dir: PathBuf,
     /// The folder of the wrapped keys; not inside `data_dir`, so that a copy of one is not a copy of both.
     pub keyring_dir: PathBuf,
@@ -49,6 +52,7 @@ pub struct HouseConfig {
 impl fmt::Debug for HouseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HouseConfig")
+            .field("store", &self.store)
             .field("data_dir", &self.data_dir)
             .field("keyring_dir", &self.keyring_dir)
             .field("provider", &self.provider.id())
@@ -83,6 +87,21 @@ pub struct House {
     _folder: Folder,
 }
 
+/// What a house is opened from.
+struct Parts {
+    folder: Folder,
+    keyring: Keyring,
+    ground: Ground,
+    db: Box<dyn Deployment>,
+    keys: DeploymentKeys,
+}
+
+/// Runs what waits for a database on a thread of its own: a thread of a runtime must not wait.
+fn aside<T: Send>(work: impl FnOnce() -> Result<T, HouseError> + Send) -> Result<T, HouseError> {
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+}
+
 impl House {
     /// Makes the folders, the deployment's keys and the first operator key, where they are missing. The key is returned
     /// the one time that it is made; every later call changes nothing and returns `None`.
@@ -91,12 +110,14 @@ impl House {
     ///
     /// [`HouseError`]. After one, it may be repeated.
     pub fn init(config: &HouseConfig, now: Timestamp) -> Result<Option<SecretToken>, HouseError> {
-        let (_folder, _, db, keys) = Self::parts(config, true)?;
-        if db.operator_keys()?.is_empty() {
-            Self::add_operator(&*db, &keys, now).map(Some)
-        } else {
-            Ok(None)
-        }
+        aside(|| {
+            let parts = Self::parts(config, true)?;
+            if parts.db.operator_keys()?.is_empty() {
+                Self::add_operator(&*parts.db, &parts.keys, now).map(Some)
+            } else {
+                Ok(None)
+            }
+        })
     }
 
     /// Adds an operator key, for a deployment whose last one is lost. Whoever can call this has the folders and the key
@@ -109,8 +130,10 @@ impl House {
         config: &HouseConfig,
         now: Timestamp,
     ) -> Result<SecretToken, HouseError> {
-        let (_folder, _, db, keys) = Self::parts(config, false)?;
-        Self::add_operator(&*db, &keys, now)
+        aside(|| {
+            let parts = Self::parts(config, false)?;
+            Self::add_operator(&*parts.db, &parts.keys, now)
+        })
     }
 
     /// Opens a deployment that [`House::init`] made. Tenants are opened when they are needed.
@@ -119,11 +142,21 @@ impl House {
     ///
     /// [`HouseError`]; [`HouseError::InUse`] where another process has it open.
     pub fn open(config: HouseConfig) -> Result<Arc<Self>, HouseError> {
-        let (folder, keyring, db, keys) = Self::parts(&config, false)?;
+        aside(|| Self::open_here(config))
+    }
+
+    fn open_here(config: HouseConfig) -> Result<Arc<Self>, HouseError> {
+        let Parts {
+            folder,
+            keyring,
+            ground,
+            db,
+            keys,
+        } = Self::parts(&config, false)?;
         let operators = db.operator_keys()?.into_iter().collect();
         let signer = JournalKeys::deployment(&keyring.deployment_root()?)?;
         db.check_log(&|log| journal::check(log, signer.vkey()))?;
-        let tenants = store::tenants(folder.path())?;
+        let tenants = ground.tenants()?;
         Ok(Arc::new(Self {
             fetch_jwks: config.fetch_jwks,
             keyring: Arc::new(keyring),
@@ -139,19 +172,30 @@ impl House {
         }))
     }
 
-    fn parts(
-        config: &HouseConfig,
-        make: bool,
-    ) -> Result<(Folder, Keyring, Box<dyn Deployment>, DeploymentKeys), HouseError> {
+    fn parts(config: &HouseConfig, make: bool) -> Result<Parts, HouseError> {
         let folder = Folder::lock(&config.data_dir, &config.keyring_dir, make)?;
+        let embedded = matches!(config.store, Engine::Embedded);
+        if !make && embedded && !folder.has_deployment() {
+            return Err(HouseError::NotInitialised);
+        }
         let keyring = Keyring::open(&config.keyring_dir, Arc::clone(&config.provider))?;
-        let db = store::deployment(folder.path())?;
+        let ground = Ground::take(&config.store, folder.path())?;
+        let db = ground.deployment()?;
+        if !make && !embedded && db.operator_keys()?.is_empty() {
+            return Err(HouseError::NotInitialised);
+        }
         let keys = DeploymentKeys::derive(&keyring.deployment_root()?);
         if let Some(tenant) = db.tenants(None, 1)?.first() {
             keys.open_name(&tenant.id, &tenant.sealed_name)
                 .map_err(|_| HouseError::KeysDoNotFit)?;
         }
-        Ok((folder, keyring, db, keys))
+        Ok(Parts {
+            folder,
+            keyring,
+            ground,
+            db,
+            keys,
+        })
     }
 
     fn add_operator(

@@ -31,8 +31,35 @@ pub enum StoreError {
     /// It was written by a later version.
     #[error("the store was written by a later version; nothing was changed; use that version")]
     TooNew,
-    /// Anything else that SQLite or the system says.
-    #[error("the store failed ({0}); nothing was recorded; check the disk")]
+    /// The database does not answer, or the session that says who serves is lost. It is tried again all the time.
+    #[error(
+        "the database cannot be reached; nothing was recorded; calls work again as soon as it answers"
+    )]
+    Unreachable,
+    /// The connection broke while a transaction was being committed. What calls noted is looked after; whoever changed
+    /// something has to look whether it was done.
+    #[error(
+        "the connection to the database broke during a commit; it may be recorded or not; look before trying again"
+    )]
+    Unclear,
+    /// Another process has taken over the deployment, or has written to this tenant's journal: what is in memory here is
+    /// no longer true.
+    #[error(
+        "another process serves this deployment now; nothing was recorded; let only one run, and start it anew"
+    )]
+    Overtaken,
+    /// Another process has the database.
+    #[error(
+        "another process serves from this database; nothing was opened; stop it first: one may serve at a time"
+    )]
+    InUse,
+    /// The role may see every tenant's rows whatever a transaction says.
+    #[error(
+        "the database role is a superuser or may bypass row-level security; nothing was opened; use a role that may not"
+    )]
+    MightyRole,
+    /// Anything else that the database or the system says.
+    #[error("the store failed ({0}); nothing was recorded; check the disk or the database")]
     Failed(String),
 }
 

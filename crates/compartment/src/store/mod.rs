@@ -12,6 +12,7 @@ mod entry;
 mod error;
 pub(crate) mod keys;
 mod line;
+mod postgres;
 pub(crate) mod records;
 mod tables;
 mod tenant;
@@ -26,33 +27,74 @@ pub(crate) use batch::Batch;
 pub(crate) use deployment::{ClaimPlace, Deployment, LoggedHead, TenantRow, TenantState};
 pub(crate) use entry::{Begun, Note};
 pub use error::StoreError;
+pub use postgres::PostgresAddress;
 pub(crate) use tables::{Log, Tables, spends};
 pub(crate) use tenant::{TenantDb, Tenants};
 pub(crate) use ticket::{Noted, Ticket};
 pub(crate) use transaction::Transaction;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-/// Opens the deployment's own file in a data folder, makes it if it is not there. Blocks.
-///
-/// # Errors
-///
-/// Faults of the disk.
-pub(crate) fn deployment(folder: &Path) -> Result<Box<dyn Deployment>, StoreError> {
-    Ok(Box::new(embedded::DeploymentFile::open(
-        &folder.join("deployment.db"),
-    )?))
+/// Which back end keeps what a deployment stores.
+#[derive(Clone, Debug, Default)]
+pub enum Engine {
+    /// SQLite files in the data folder, one for each tenant.
+    #[default]
+    Embedded,
+    /// A Postgres database. One process serves from it at a time.
+    Postgres(PostgresAddress),
 }
 
-/// Opens what the tenants of a data folder have. Blocks.
-///
-/// # Errors
-///
-/// Faults of the disk.
-pub(crate) fn tenants(folder: &Path) -> Result<Box<dyn Tenants>, StoreError> {
-    Ok(Box::new(embedded::TenantFiles::open(folder)?))
+/// What a store stands on, taken for this process.
+pub(crate) struct Ground(Taken);
+
+enum Taken {
+    Folder(PathBuf),
+    Database(postgres::Database),
+}
+
+impl Ground {
+    /// Takes what the engine stands on. `folder` is the data folder, which belongs to this process already. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] where another process has the database, [`StoreError::MightyRole`]; faults of the store.
+    pub(crate) fn take(engine: &Engine, folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self(match engine {
+            Engine::Embedded => Taken::Folder(folder.to_owned()),
+            Engine::Postgres(address) => Taken::Database(postgres::take(address)?),
+        }))
+    }
+
+    /// Opens the deployment's own tables, makes them if they are not there. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub(crate) fn deployment(&self) -> Result<Box<dyn Deployment>, StoreError> {
+        Ok(match &self.0 {
+            Taken::Folder(folder) => Box::new(embedded::DeploymentFile::open(
+                &folder.join("deployment.db"),
+            )?),
+            Taken::Database(database) => {
+                Box::new(postgres::DeploymentTables::open(database.clone())?)
+            }
+        })
+    }
+
+    /// Opens what the tenants have, and starts the threads that write. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store.
+    pub(crate) fn tenants(&self) -> Result<Box<dyn Tenants>, StoreError> {
+        Ok(match &self.0 {
+            Taken::Folder(folder) => Box::new(embedded::TenantFiles::open(folder)?),
+            Taken::Database(database) => Box::new(postgres::TenantTables::open(database.clone())?),
+        })
+    }
 }
 
 /// Times are kept as milliseconds since 1970.

@@ -99,7 +99,7 @@ pub(super) trait TenantStore: Send + Sync {
     fn look(&self, work: &mut dyn FnMut(&dyn Tables)) -> Result<(), StoreError>;
 
     /// See [`TenantDb::another_reader`].
-    fn another_reader(&self) -> Result<Box<dyn Tables + Send>, StoreError>;
+    fn another_reader(&self) -> Result<Box<dyn Log + Send>, StoreError>;
 
     /// How many writes wait.
     fn waiting(&self) -> usize;
@@ -219,12 +219,12 @@ impl TenantDb {
             .map_err(|_| StoreError::Failed("a read panicked".to_owned()))?
     }
 
-    /// Reads by itself, so that a long export keeps nobody from reading.
+    /// Reads the journal by itself, so that a long export keeps nobody from reading.
     ///
     /// # Errors
     ///
     /// Faults of the store.
-    pub(crate) fn another_reader(&self) -> Result<Box<dyn Tables + Send>, StoreError> {
+    pub(crate) fn another_reader(&self) -> Result<Box<dyn Log + Send>, StoreError> {
         self.store.another_reader()
     }
 

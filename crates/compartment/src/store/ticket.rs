@@ -1,5 +1,7 @@
 //! The two answers that a write gives, one after the other: that it is recorded, and that it is durable.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -7,11 +9,25 @@ use super::embedded::InLog;
 
 /// What a call noted, on its way to the store.
 #[must_use = "what was noted may not have been written"]
-pub(crate) struct Noted(InLog);
+pub(crate) struct Noted(Way);
+
+enum Way {
+    /// By the commit log.
+    Log(InLog),
+    /// By a transaction, after which it is durable; `None` once that was told.
+    Transaction(Option<oneshot::Receiver<Result<(), StoreError>>>),
+}
+
+/// How long a call waits for the transaction that its note is in.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Noted {
-    pub(super) fn new(log: InLog) -> Self {
-        Self(log)
+    pub(super) fn in_log(log: InLog) -> Self {
+        Self(Way::Log(log))
+    }
+
+    pub(super) fn in_transaction(told: oneshot::Receiver<Result<(), StoreError>>) -> Self {
+        Self(Way::Transaction(Some(told)))
     }
 
     /// Sees that it is recorded without further ado, for those who do not wait.
@@ -20,7 +36,11 @@ impl Noted {
     ///
     /// As [`Noted::recorded`].
     pub(crate) fn hand_over(&self) -> Result<(), StoreError> {
-        self.0.write()
+        match &self.0 {
+            Way::Log(log) => log.write(),
+            // it is in line already
+            Way::Transaction(_) => Ok(()),
+        }
     }
 
     /// Makes sure that it survives the death of this process, and asks for what makes it durable.
@@ -29,7 +49,19 @@ impl Noted {
     ///
     /// Faults of the store. It is noted all the same, and written with the next note that can be.
     pub(crate) async fn recorded(&mut self) -> Result<(), StoreError> {
-        self.0.write()
+        match &mut self.0 {
+            Way::Log(log) => log.write(),
+            Way::Transaction(told) => {
+                let Some(waiting) = told.as_mut() else {
+                    return Ok(());
+                };
+                let said = tokio::time::timeout(PATIENCE, waiting)
+                    .await
+                    .map_err(|_| StoreError::Unreachable)?;
+                *told = None;
+                said.unwrap_or(Err(StoreError::Closed))
+            }
+        }
     }
 
     /// Waits until it survives a loss of power; to be asked after [`Noted::recorded`].
@@ -38,7 +70,10 @@ impl Noted {
     ///
     /// Why it may not survive one.
     pub(crate) async fn durable(&mut self) -> Result<(), StoreError> {
-        self.0.durable().await
+        match &mut self.0 {
+            Way::Log(log) => log.durable().await,
+            Way::Transaction(_) => self.recorded().await,
+        }
     }
 }
 

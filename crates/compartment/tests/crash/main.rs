@@ -8,6 +8,8 @@
     clippy::indexing_slicing
 )]
 
+#[path = "../postgres/mod.rs"]
+mod server;
 #[allow(dead_code)]
 #[path = "../house/support.rs"]
 mod support;

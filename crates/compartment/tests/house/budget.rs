@@ -45,10 +45,13 @@ impl Random {
     }
 }
 
-/// Two hundred at once against money for ten, half of them cancelled at some point on their way, the clock jumping.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_calls_against_a_budget_for_ten_never_spend_more() {
-    let site = Site::new();
+    never_spend_more(Site::new()).await;
+}
+
+/// Two hundred at once against money for ten, half of them cancelled at some point on their way, the clock jumping.
+pub async fn never_spend_more(site: Site) {
     let tenant = site.tenant("one").await;
     let budget = money("0.300");
     let limits = tenant_limits(Limits {
@@ -153,7 +156,10 @@ async fn the_output_is_clamped_to_what_the_money_pays_for() {
 
 #[tokio::test]
 async fn a_budget_outlives_a_restart() {
-    let site = Site::new();
+    outlives_a_restart(Site::new()).await;
+}
+
+pub async fn outlives_a_restart(site: Site) {
     let tenant = site.tenant("one").await;
     let limits = tenant_limits(Limits {
         money_total: Some(money("0.050")),

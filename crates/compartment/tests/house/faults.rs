@@ -42,7 +42,7 @@ async fn without_the_key_service_closed_tenants_are_refused_open_ones_go_on_and_
 /// Somebody else holds the file: nothing can be written to it, as on a disk that fails.
 #[tokio::test]
 async fn while_a_tenants_file_takes_nothing_its_calls_go_on_and_are_all_in_it_afterwards() {
-    let site = Site::new();
+    let site = Site::in_files();
     let tenant = site.tenant("one").await;
     let limits = tenant_limits(Limits {
         money_total: Some(money("0.090")),
@@ -162,7 +162,7 @@ fn noted(site: &Site) -> String {
 
 #[tokio::test]
 async fn the_commit_log_is_empty_after_the_last_round_and_a_round_catches_up_after_a_crash() {
-    let site = Site::new();
+    let site = Site::in_files();
     let tenant = site.tenant("one").await;
     let (home, who) = site.admit(&tenant.token).await.unwrap();
     let permit = home.permit(&who, ask(1, 1), now()).await.unwrap();

@@ -12,5 +12,8 @@ mod door;
 mod faults;
 mod issuers;
 mod plaintext;
+mod postgres;
+#[path = "../postgres/mod.rs"]
+mod server;
 mod settlement;
 mod support;

@@ -61,7 +61,7 @@ fn search(folder: &Path, found: &mut Vec<String>) -> usize {
 #[tokio::test]
 async fn the_data_folder_and_the_keyring_hold_no_name_no_secret_and_no_text() {
     let [name, key_name, subject, session, upstream, prompt, answer] = MARKS;
-    let site = Site::new();
+    let site = Site::in_files();
     let tenant = site.tenant(name).await;
     let key = tenant
         .admin

@@ -1,8 +1,10 @@
 //! A deployment in a temporary folder, with a key provider that can be taken away.
 
+use crate::server::{Database, PASSWORD, server};
+use compartment::PostgresAddress;
 use compartment::{
-    Administration, Ask, Compartment, Ended, House, HouseConfig, Models, Operator, Outcome, Permit,
-    Principal, Refused, Route, TenantId,
+    Administration, Ask, Compartment, Ended, Engine, House, HouseConfig, Models, Operator, Outcome,
+    Permit, Principal, Refused, Route, TenantId,
     administration::{MintKey, MintedKey},
     credential::{FetchError, FetchJwks},
     keys::{FileKeyProvider, KeyError, KeyProvider, Secret32, Wrapped},
@@ -83,6 +85,7 @@ pub struct Site {
 
 pub fn config(folder: &Path, keys: Arc<Switched>, fetch_jwks: FetchJwks) -> HouseConfig {
     HouseConfig {
+        store: Engine::Embedded,
         data_dir: folder.join("data"),
         keyring_dir: folder.join("keyring"),
         provider: keys,
@@ -109,15 +112,45 @@ pub fn provider(folder: &Path) -> Arc<Switched> {
     })
 }
 
+/// A database as a store.
+pub fn engine(database: &Database) -> Engine {
+    Engine::Postgres(PostgresAddress::parse(&database.address, Some(PASSWORD)).unwrap())
+}
+
+/// Where `COFFERDAM_TEST_STORE` is `postgres`, all tests of the house are run on that.
+fn engine_of_this_run() -> Engine {
+    if std::env::var("COFFERDAM_TEST_STORE").is_ok_and(|store| store == "postgres") {
+        let made = || server().map(|server| engine(&server.database()));
+        // the client of the database waits, which a thread of a runtime must not do
+        let made = std::thread::scope(|scope| scope.spawn(made).join().unwrap());
+        made.expect("a Postgres server for the tests")
+    } else {
+        Engine::Embedded
+    }
+}
+
 impl Site {
     pub fn new() -> Self {
         Self::fetching(no_issuer())
     }
 
     pub fn fetching(fetch_jwks: FetchJwks) -> Self {
+        Self::on(engine_of_this_run(), fetch_jwks)
+    }
+
+    /// A deployment in files, for what is about files.
+    pub fn in_files() -> Self {
+        Self::on(Engine::Embedded, no_issuer())
+    }
+
+    /// A deployment that another engine keeps.
+    pub fn on(store: Engine, fetch_jwks: FetchJwks) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = provider(folder.path());
-        let config = config(folder.path(), Arc::clone(&keys), fetch_jwks);
+        let config = HouseConfig {
+            store,
+            ..config(folder.path(), Arc::clone(&keys), fetch_jwks)
+        };
         let operator_key = House::init(&config, now())
             .unwrap()
             .unwrap()

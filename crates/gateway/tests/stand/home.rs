@@ -27,6 +27,7 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         let now = Timestamp::now();
         let config = HouseConfig {
+            store: compartment::Engine::Embedded,
             data_dir: folder.path().join("data"),
             keyring_dir: folder.path().join("keyring"),
             provider: Arc::new(FileKeyProvider::create(&folder.path().join("root.key")).unwrap()),

@@ -102,7 +102,11 @@ impl Desk {
         }
         let (place, behind) = self.put_down(note, now);
         let file = behind.then(|| self.told_when_synced());
-        Ok(Noted::new(InLog::new(Arc::clone(&self.log), place, file)))
+        Ok(Noted::in_log(InLog::new(
+            Arc::clone(&self.log),
+            place,
+            file,
+        )))
     }
 
     /// Notes how a call ended. There is room for that: it began.

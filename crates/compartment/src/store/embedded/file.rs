@@ -16,7 +16,7 @@ use super::{connection, schema};
 use crate::id::TenantId;
 use crate::store::edge::edge;
 use crate::store::entry::Note;
-use crate::store::tables::Tables;
+use crate::store::tables::{Log, Tables};
 use crate::store::tenant::{Check, First, TenantStore};
 use crate::store::write::{Write, pending};
 use crate::store::{Noted, StoreError};
@@ -136,7 +136,7 @@ impl TenantStore for TenantFile {
         Ok(())
     }
 
-    fn another_reader(&self) -> Result<Box<dyn Tables + Send>, StoreError> {
+    fn another_reader(&self) -> Result<Box<dyn Log + Send>, StoreError> {
         let reader = self.reader.lock();
         let path = reader.path().map(Path::new).ok_or(StoreError::Closed)?;
         Ok(Box::new(connection::reader(path)?))

@@ -4,6 +4,7 @@
 use jiff::civil::date;
 use policy::{Nanos, Scope, Spend, Window};
 
+use super::postgres::server;
 use super::*;
 use crate::id::{ApiKeyId, IssuerId};
 use crate::store::calls::{CallEnd, CallRow};
@@ -28,6 +29,18 @@ fn the_embedded_store_keeps_the_contract() {
     let scribes = scribes_in(folder.path(), 1);
     tenant_contract(&open(folder.path(), &scribes));
     deployment_contract(&DeploymentFile::open(&folder.path().join("deployment.db")).unwrap());
+}
+
+#[test]
+fn the_postgres_store_keeps_the_contract() {
+    let Some(server) = server::server() else {
+        return;
+    };
+    let database = server.database();
+    let ground = super::postgres::take(&database).unwrap();
+    deployment_contract(&*ground.deployment().unwrap());
+    let tenants = ground.tenants().unwrap();
+    tenant_contract(&tenants.create(TENANT, Box::new(|_| Ok(()))).unwrap());
 }
 
 fn tenant_contract(db: &TenantDb) {

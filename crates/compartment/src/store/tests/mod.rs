@@ -2,9 +2,11 @@
 
 mod contract;
 mod crash;
+mod doubt;
 mod faults;
 mod grouping;
 mod notes;
+mod postgres;
 mod tampering;
 
 use std::path::Path;
