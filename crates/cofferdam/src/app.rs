@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use compartment::keys::{
     Argon2Cost, FileKeyProvider, KeyProvider, Passphrase, PassphraseProvider, harden_process,
+    read_private,
 };
-use compartment::{House, HouseConfig, SecretToken};
+use compartment::{Engine, House, HouseConfig, PostgresAddress, SecretToken};
 use gateway::app::Gateway;
 use gateway::config::ListenLimits;
 use gateway::{control, data_plane, listen};
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Keys, Log};
+use crate::config::{Config, Keys, Log, Store};
 use crate::jwks;
 
 /// How often journals are signed and idle tenants are closed.
@@ -165,9 +166,35 @@ async fn told_to_stop() -> Result<()> {
     Ok(())
 }
 
+/// The longest password of a database role, in bytes.
+const LONGEST_PASSWORD: usize = 1024;
+
+fn engine(store: &Store) -> Result<Engine> {
+    let Store::Postgres {
+        address,
+        password_file,
+    } = store
+    else {
+        return Ok(Engine::Embedded);
+    };
+    let password = password_file
+        .as_ref()
+        .map(|file| read_private(file, LONGEST_PASSWORD))
+        .transpose()
+        .context("store_password_file")?;
+    let password = password
+        .as_ref()
+        .map(|bytes| std::str::from_utf8(bytes).map(str::trim_end))
+        .transpose()
+        .context("store_password_file holds no text")?;
+    PostgresAddress::parse(address, password)
+        .map(Engine::Postgres)
+        .map_err(|why| anyhow!("store: {why}"))
+}
+
 fn house(config: &Config, make: bool) -> Result<HouseConfig> {
     Ok(HouseConfig {
-        store: compartment::Engine::Embedded,
+        store: engine(&config.store)?,
         data_dir: config.data_dir.clone(),
         keyring_dir: config.keyring_dir.clone(),
         provider: provider(config, make)?,

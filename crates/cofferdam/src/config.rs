@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use compartment::PostgresAddress;
 use gateway::config::{DataPlane, file};
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ pub struct Config {
     pub home: PathBuf,
     pub listen: SocketAddr,
     pub admin_listen: SocketAddr,
+    pub store: Store,
     pub data_dir: PathBuf,
     pub keyring_dir: PathBuf,
     pub keys: Keys,
@@ -28,6 +30,18 @@ pub struct Config {
     /// A price catalogue merged over the shipped one.
     pub prices: Option<PathBuf>,
     pub data_plane: DataPlane,
+}
+
+/// Which back end keeps the store.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Store {
+    /// Files in `data_dir`.
+    Embedded,
+    /// A Postgres database. The password of its role is in a file, if it has one.
+    Postgres {
+        address: String,
+        password_file: Option<PathBuf>,
+    },
 }
 
 /// Where the key that wraps all tenants' root keys comes from.
@@ -59,6 +73,9 @@ struct FileShape {
     listen: SocketAddr,
     #[serde(default = "control_plane_address")]
     admin_listen: SocketAddr,
+    #[serde(default = "embedded")]
+    store: String,
+    store_password_file: Option<PathBuf>,
     data_dir: PathBuf,
     keyring_dir: PathBuf,
     keys: Keys,
@@ -85,6 +102,10 @@ fn data_plane_address() -> SocketAddr {
 
 fn control_plane_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 7071))
+}
+
+fn embedded() -> String {
+    "embedded".to_owned()
 }
 
 fn open_tenants() -> usize {
@@ -141,6 +162,7 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
             }
         }
     };
+    let store = store(shape.store, shape.store_password_file.map(|f| base.join(f)))?;
     let data_dir = base.join(shape.data_dir);
     let keyring_dir = base.join(shape.keyring_dir);
     anyhow::ensure!(
@@ -163,12 +185,29 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
         internal_issuers: shape.internal_issuers,
         open_tenants: shape.open_tenants,
         admin_listen: shape.admin_listen,
+        store,
         data_dir,
         keyring_dir,
         keys,
         log: shape.log,
         prices: shape.prices.map(|p| base.join(p)),
         data_plane: DataPlane::check(&shape.limits, &shape.upstream, &shape.model)?,
+    })
+}
+
+fn store(store: String, password_file: Option<PathBuf>) -> Result<Store> {
+    if store == "embedded" {
+        anyhow::ensure!(
+            password_file.is_none(),
+            "store_password_file is for a Postgres store, and store is \"embedded\""
+        );
+        return Ok(Store::Embedded);
+    }
+    PostgresAddress::parse(&store, None)
+        .map_err(|why| anyhow::anyhow!("store is neither \"embedded\" nor a database: {why}"))?;
+    Ok(Store::Postgres {
+        address: store,
+        password_file,
     })
 }
 
@@ -202,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_embedded_or_a_database() {
+        let store = |text: &str| parse(text, Path::new("/srv")).unwrap().store;
+        assert_eq!(store(GOOD), Store::Embedded);
+        let named = "store = \"postgres://me@db.example/d\"\nstore_password_file = \"p\"\n[keys]";
+        assert_eq!(
+            store(&GOOD.replace("[keys]", named)),
+            Store::Postgres {
+                address: "postgres://me@db.example/d".to_owned(),
+                password_file: Some("/srv/p".into()),
+            }
+        );
+    }
+
+    #[test]
     fn a_wrong_configuration_is_refused_with_a_reason() {
         for (from, to, reason) in [
             (
@@ -217,6 +270,17 @@ mod tests {
             ),
             ("http://127.0.0.1:8000", "ftp://x", "not http"),
             ("provider = \"file\"", "provider = \"kms\"", "kms"),
+            ("[keys]", "store = \"sqlite\"\n[keys]", "neither"),
+            (
+                "[keys]",
+                "store = \"postgres://me:secret@db.example/d\"\n[keys]",
+                "holds a password",
+            ),
+            (
+                "[keys]",
+                "store_password_file = \"p\"\n[keys]",
+                "is for a Postgres store",
+            ),
             (
                 "[keys]",
                 "admin_listen = \"0.0.0.0:7071\"\n[keys]",
