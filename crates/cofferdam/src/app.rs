@@ -11,7 +11,7 @@ use compartment::keys::{
     Argon2Cost, FileKeyProvider, KeyProvider, Passphrase, PassphraseProvider, harden_process,
     read_private,
 };
-use compartment::{Engine, House, HouseConfig, PostgresAddress, SecretToken};
+use compartment::{Copied, Engine, House, HouseConfig, PostgresAddress, SecretToken};
 use gateway::app::Gateway;
 use gateway::config::ListenLimits;
 use gateway::{control, data_plane, listen};
@@ -41,6 +41,23 @@ pub struct Running {
 /// Makes folders, keys and the first operator key, where they are missing. The operator key is given once.
 pub fn init(config: &Config) -> Result<Option<SecretToken>> {
     Ok(House::init(&house(config, true)?, Timestamp::now())?)
+}
+
+/// Copies the deployment from one store to another, and tells how far it is.
+pub fn copy_store(
+    config: &Config,
+    from: &Store,
+    to: &Store,
+    progress: &mut (dyn FnMut(&Copied) + Send),
+) -> Result<Copied> {
+    let (from, to) = (engine(from)?, engine(to)?);
+    Ok(House::copy_store(
+        &house(config, false)?,
+        &from,
+        &to,
+        Timestamp::now(),
+        progress,
+    )?)
 }
 
 /// Serves until the process is told to stop.

@@ -28,6 +28,9 @@ pub enum Command {
     Init(ConfigFile),
     /// Serve: the data plane for tenants, the control plane for the operator
     Serve(ConfigFile),
+    /// Move a deployment between stores
+    #[command(subcommand)]
+    Store(Store),
     /// Create, list, suspend and resume tenants
     #[command(subcommand)]
     Tenant(Tenant),
@@ -56,6 +59,30 @@ pub struct ConfigFile {
     /// The configuration (TOML)
     #[arg(long, value_name = "FILE", env = "COFFERDAM_CONFIG")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Copy the deployment to another store, tenant by tenant, and compare both; what was interrupted is gone on with
+    Copy(StoreCopy),
+}
+
+#[derive(Debug, Args)]
+pub struct StoreCopy {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The store to copy from: `embedded`, in the configuration's data_dir, or the address of a Postgres database
+    #[arg(long, value_name = "STORE")]
+    pub from: String,
+    /// A file that holds the password for that database
+    #[arg(long, value_name = "FILE")]
+    pub from_password_file: Option<PathBuf>,
+    /// The store to copy to; it must be empty, or hold an unfinished copy
+    #[arg(long, value_name = "STORE")]
+    pub to: String,
+    /// A file that holds the password for that database
+    #[arg(long, value_name = "FILE")]
+    pub to_password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -195,7 +195,11 @@ fn parse(text: &str, base: &Path) -> Result<Config> {
     })
 }
 
-fn store(store: String, password_file: Option<PathBuf>) -> Result<Store> {
+/// What a text says of a store.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn store(store: String, password_file: Option<PathBuf>) -> Result<Store> {
     if store == "embedded" {
         anyhow::ensure!(
             password_file.is_none(),

@@ -35,6 +35,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Quickstart(asked) => quickstart::run(&asked)?,
         Command::Init(asked) => commands::init::run(&config::read(&asked.config)?)?,
         Command::Serve(asked) => app::serve(config::read(&asked.config)?)?,
+        Command::Store(asked) => commands::store::run(asked)?,
         Command::Tenant(asked) => commands::tenant::run(asked)?,
         Command::Key(asked) => commands::key::run(asked)?,
         Command::Usage(asked) => commands::usage::run(asked)?,

@@ -242,6 +242,12 @@ pub enum HouseError {
         "the store failed ({0}); nothing was opened; check the disk and the permissions of data_dir, or the database"
     )]
     Store(#[from] crate::store::StoreError),
+    /// A copy would go over something that is not an unfinished copy.
+    #[error(
+        "the copy's target holds another deployment, or this one with another past; nothing in it was changed; name an \
+         empty one"
+    )]
+    OtherDeployment,
     /// The deployment's own keys do not open its data.
     #[error(
         "the deployment's keys do not fit its data; nothing was opened; check that keyring_dir belongs to data_dir"

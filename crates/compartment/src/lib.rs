@@ -108,7 +108,7 @@ pub use compartment::Compartment;
 pub use credential::SecretToken;
 pub use error::{AdmitError, HouseError, Refused};
 pub use gatehouse::Gatehouse;
-pub use house::{Health, House, HouseConfig, HouseStats};
+pub use house::{Copied, Health, House, HouseConfig, HouseStats};
 pub use id::{ApiKeyId, CallId, IssuerId, TenantId};
 pub use permit::{Ask, Ended, Outcome, Permit, Route, Settled};
 pub use principal::{CredentialKind, MAX_MODEL_BYTES, MAX_MODELS, Models, Principal};

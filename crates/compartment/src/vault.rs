@@ -88,7 +88,7 @@ pub(crate) struct Content {
 }
 
 /// One credential as it is stored.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Sealed {
     pub(crate) place: [u8; 32],
     pub(crate) version: u64,

@@ -5,6 +5,7 @@ pub mod init;
 pub mod key;
 pub mod model;
 pub mod probe;
+pub mod store;
 pub mod tenant;
 pub mod usage;
 

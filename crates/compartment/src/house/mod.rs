@@ -6,10 +6,12 @@ mod folder;
 mod registry;
 mod rounds;
 mod tenants;
+mod transfer;
 
 pub(crate) use counters::Counters;
 pub use counters::HouseStats;
 pub(crate) use directory::Directory;
+pub use transfer::Copied;
 
 use crate::{
     administration::Operator,
@@ -96,6 +98,16 @@ struct Parts {
     keys: DeploymentKeys,
 }
 
+/// Whether keys and data are of one deployment.
+fn fit(keys: &DeploymentKeys, db: &dyn Deployment) -> Result<(), HouseError> {
+    match db.tenants(None, 1)?.first() {
+        Some(tenant) if keys.open_name(&tenant.id, &tenant.sealed_name).is_err() => {
+            Err(HouseError::KeysDoNotFit)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs what waits for a database on a thread of its own: a thread of a runtime must not wait.
 fn aside<T: Send>(work: impl FnOnce() -> Result<T, HouseError> + Send) -> Result<T, HouseError> {
     std::thread::scope(|scope| scope.spawn(work).join())
@@ -174,21 +186,18 @@ impl House {
 
     fn parts(config: &HouseConfig, make: bool) -> Result<Parts, HouseError> {
         let folder = Folder::lock(&config.data_dir, &config.keyring_dir, make)?;
-        let embedded = matches!(config.store, Engine::Embedded);
-        if !make && embedded && !folder.has_deployment() {
+        if !make && matches!(config.store, Engine::Embedded) && !folder.has_deployment() {
             return Err(HouseError::NotInitialised);
         }
         let keyring = Keyring::open(&config.keyring_dir, Arc::clone(&config.provider))?;
         let ground = Ground::take(&config.store, folder.path())?;
         let db = ground.deployment()?;
-        if !make && !embedded && db.operator_keys()?.is_empty() {
+        // the last thing that is made, by `init` as by a copy
+        if !make && db.operator_keys()?.is_empty() {
             return Err(HouseError::NotInitialised);
         }
         let keys = DeploymentKeys::derive(&keyring.deployment_root()?);
-        if let Some(tenant) = db.tenants(None, 1)?.first() {
-            keys.open_name(&tenant.id, &tenant.sealed_name)
-                .map_err(|_| HouseError::KeysDoNotFit)?;
-        }
+        fit(&keys, &*db)?;
         Ok(Parts {
             folder,
             keyring,

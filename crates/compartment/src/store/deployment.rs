@@ -7,7 +7,7 @@ use evidence::log::{Frontier, Hash, Tree};
 use jiff::Timestamp;
 
 use super::StoreError;
-use super::records::{self, NewRecord, Nodes};
+use super::records::{self, NewRecord, Nodes, StoredRecord};
 use super::tables::{Answer, Log};
 use super::tenant::Check;
 use crate::id::{ApiKeyId, IssuerId, TenantId};
@@ -20,7 +20,7 @@ pub(crate) enum TenantState {
 }
 
 /// One tenant, as the deployment knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TenantRow {
     pub(crate) id: TenantId,
     pub(crate) state: TenantState,
@@ -52,6 +52,25 @@ pub(crate) struct ClaimPlace {
     pub(crate) value: [u8; 32],
 }
 
+/// Consecutive records of the deployment log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct LogPart {
+    /// The number of the first.
+    pub(crate) from: u64,
+    pub(crate) records: Vec<StoredRecord>,
+    /// Whose heads they are, of how many records, and their numbers in the log.
+    pub(crate) heads: Vec<(TenantId, u64, u64)>,
+    /// The signed checkpoints that end in it.
+    pub(crate) checkpoints: Vec<(u64, String)>,
+}
+
+impl LogPart {
+    /// The number behind its last record.
+    pub(crate) fn end(&self) -> u64 {
+        self.from.saturating_add(self.records.len() as u64)
+    }
+}
+
 /// Signs a size and a root of the deployment log.
 pub(crate) type Sign<'a> = &'a dyn Fn(u64, Hash) -> Result<String, evidence::Error>;
 
@@ -72,6 +91,9 @@ pub(crate) trait Deployment: Send + Sync {
     /// Tenants ordered by id, those after `after`, at most `limit`.
     fn tenants(&self, after: Option<&TenantId>, limit: u32) -> Answer<Vec<TenantRow>>;
 
+    /// Forgets a tenant whose rows are to be made anew.
+    fn remove_tenant(&self, id: &TenantId) -> Answer<()>;
+
     /// Suspends a tenant, or lets it call again.
     fn set_state(&self, id: &TenantId, state: TenantState) -> Answer<()>;
 
@@ -81,12 +103,23 @@ pub(crate) trait Deployment: Send + Sync {
     /// Enters an API key; an error where it leads somewhere already.
     fn add_key(&self, key: &ApiKeyId, tenant: &TenantId) -> Answer<()>;
 
+    /// Where API keys lead: those after `after` in the order of their ids, at most `limit`.
+    fn key_places(&self, after: Option<&ApiKeyId>, limit: u32)
+    -> Answer<Vec<(ApiKeyId, TenantId)>>;
+
     /// Where a blinded tenant claim leads.
     fn tenant_of_claim(&self, claim: &[u8; 32]) -> Answer<Option<(TenantId, IssuerId)>>;
 
     /// Enters a claim; says whether it is this pin's now. One that is another's stays that one's, and all pins of one
     /// token issuer go by the same claim: with two of them, a token could lead to two tenants.
     fn add_claim(&self, claim: &ClaimPlace, tenant: &TenantId, issuer: &IssuerId) -> Answer<bool>;
+
+    /// Where claims lead: those after `after` in the order of their blinded values, at most `limit`.
+    fn claim_places(
+        &self,
+        after: Option<&[u8; 32]>,
+        limit: u32,
+    ) -> Answer<Vec<(ClaimPlace, TenantId, IssuerId)>>;
 
     /// Removes the claims that lead to `issuer`, except `but`.
     fn remove_claims(
@@ -122,6 +155,16 @@ pub(crate) trait Deployment: Send + Sync {
     ///
     /// [`StoreError::Corrupt`] where it does not; what `look` says.
     fn check_log(&self, look: Check<'_>) -> Answer<()>;
+
+    /// A part of the deployment log: records from `from` on, at most `limit`, with all that belongs to them.
+    fn log_part(&self, from: u64, limit: u32) -> Answer<LogPart>;
+
+    /// Appends a part that another store had, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] where it does not follow what is here.
+    fn take_log(&self, part: &LogPart) -> Answer<()>;
 
     /// The newest head of a tenant with at most `size` records, in the deployment log of `log_size`.
     fn head(&self, tenant: &TenantId, size: u64, log_size: u64) -> Answer<Option<LoggedHead>>;
@@ -173,4 +216,64 @@ pub(super) fn logged(log: &dyn Log, size: u64, seq: u64, log_size: u64) -> Answe
         body: stored.body,
         inclusion,
     })
+}
+
+/// Reads a part of a deployment log; `heads` are those that stand in it.
+pub(super) fn part(
+    log: &dyn Log,
+    from: u64,
+    limit: u32,
+    heads: impl FnOnce(u64) -> Answer<Vec<(TenantId, u64, u64)>>,
+) -> Answer<LogPart> {
+    let mut part = LogPart {
+        from,
+        records: log.records(from, u64::MAX, limit)?,
+        ..LogPart::default()
+    };
+    part.heads = heads(part.end())?;
+    part.checkpoints = log.checkpoints(from, part.end())?;
+    Ok(part)
+}
+
+/// Appends a part to a deployment log inside a transaction. `place` says where each head is.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] where it does not follow what is here; faults of the store.
+pub(super) fn take(
+    log: &dyn Log,
+    mut frontier: Frontier,
+    part: &LogPart,
+    mut place: impl FnMut(&TenantId, u64, u64) -> Answer<()>,
+) -> Answer<Frontier> {
+    let misfit = || StoreError::Corrupt("deployment log: a part does not fit".to_owned());
+    if frontier.size() != part.from {
+        return Err(misfit());
+    }
+    let mut seq = part.from;
+    let mut records = Vec::with_capacity(part.records.len());
+    for stored in &part.records {
+        if frontier.append(evidence::leaf_hash(&stored.body)) != stored.hashes {
+            return Err(misfit());
+        }
+        records.push(NewRecord {
+            seq,
+            body: &stored.body,
+            hashes: &stored.hashes,
+        });
+        seq = seq.saturating_add(1);
+    }
+    log.insert_records(&records)?;
+    for (tenant, size, seq) in &part.heads {
+        place(tenant, *size, *seq)?;
+    }
+    for (size, note) in &part.checkpoints {
+        log.replace_checkpoint(
+            *size,
+            *size,
+            records::signed_at(note).ok_or_else(misfit)?,
+            note,
+        )?;
+    }
+    Ok(frontier)
 }

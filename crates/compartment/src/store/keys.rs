@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::id::ApiKeyId;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KeyRow {
     pub(crate) id: ApiKeyId,
     pub(crate) hash: [u8; 32],

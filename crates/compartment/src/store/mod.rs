@@ -11,7 +11,9 @@ mod embedded;
 mod entry;
 mod error;
 pub(crate) mod keys;
+
 mod line;
+pub(crate) mod parts;
 mod postgres;
 pub(crate) mod records;
 mod tables;

@@ -62,6 +62,11 @@ pub(crate) fn put_checkpoint(
     log.replace_checkpoint(tile, size, at, note)
 }
 
+/// When a checkpoint says that it was signed: the fourth line of its note.
+pub(crate) fn signed_at(note: &str) -> Option<Timestamp> {
+    note.lines().nth(3)?.strip_prefix("time ")?.parse().ok()
+}
+
 /// The tree's hashes, read from the store.
 pub(crate) struct Nodes<'a>(pub(crate) &'a dyn Log);
 

@@ -87,13 +87,16 @@ pub(crate) trait Tables: Log {
     /// A tier of limits.
     fn limits(&self, tier: &str) -> Answer<Option<Vec<u8>>>;
 
+    /// Every tier of limits, ordered by name.
+    fn all_limits(&self) -> Answer<Vec<(String, Vec<u8>)>>;
+
     /// Adds or replaces an upstream credential.
     fn put_vault(&self, one: &Sealed, now: Timestamp) -> Answer<()>;
 
     /// Removes one, if it is there.
     fn remove_vault(&self, place: &[u8; 32]) -> Answer<()>;
 
-    /// Every upstream credential.
+    /// Every upstream credential, ordered by place.
     fn vault(&self) -> Answer<Vec<Sealed>>;
 
     /// Writes calls, whether they are over or not.
@@ -108,12 +111,23 @@ pub(crate) trait Tables: Log {
     /// Calls that have no settlement, in the order they began, at most `limit`.
     fn open_calls(&self, limit: u32) -> Answer<Vec<CallRow>>;
 
+    /// The calls after `after` in the order of their ids, at most `limit`.
+    fn calls_after(&self, after: Option<&CallId>, limit: u32) -> Answer<Vec<CallRow>>;
+
     /// Adds to what was spent; each scope and window is named once. A sum that would be too large stays at the largest:
     /// budgets then are used up, and that is the safe side.
     fn add_spends(&self, spends: &[Spend]) -> Answer<()>;
 
     /// What was spent, one sum for each, in nano-units; what was never spent is zero.
     fn spent(&self, of: &[(Scope, Window)]) -> Answer<Vec<u64>>;
+
+    /// What was spent, in nano-units: the sums after that of the scope and window `after`, in the order of these words, at
+    /// most `limit`.
+    fn spent_after(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: u32,
+    ) -> Answer<Vec<(String, String, u64)>>;
 
     /// Adds to the sums of usage; each day, credential and model is named once.
     fn add_usage(&self, sums: &[UsageSum]) -> Answer<()>;

@@ -41,6 +41,13 @@ pub(crate) trait Tenants: Send + Sync {
         first: First,
     ) -> Result<TenantDb, StoreError>;
 
+    /// Removes all that there is of a tenant that the deployment does not know, and that is not open. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Faults of the store. It may be tried again.
+    fn discard(&self, tenant: TenantId) -> Result<(), StoreError>;
+
     /// Whether there is room for some writes on this machine. Blocks.
     fn has_room(&self) -> bool;
 

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 
-use evidence::RecordKind;
+use evidence::{Record, RecordKind};
 use jiff::Timestamp;
 
 use super::StoreError;
 use super::edge::Edge;
-use super::records::NewRecord;
+use super::records::{NewRecord, StoredRecord};
 use super::tables::Tables;
 
 /// An open transaction of one tenant. It reads like its tables.
@@ -35,6 +35,37 @@ impl<'a> Transaction<'a> {
             hashes: &hashes,
         }])?;
         Ok(record.seq())
+    }
+
+    /// Appends records that another store had, with the times that they have there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] where one has another number, time or form here; faults of the store.
+    pub(crate) fn append_again(&self, records: &[StoredRecord]) -> Result<(), StoreError> {
+        let mut edge = self.edge.borrow_mut();
+        let mut again = Vec::with_capacity(records.len());
+        for stored in records {
+            let there = Record::parse(&stored.body)?;
+            let time = there.time();
+            let (record, body, hashes) = edge.append(there.into_kind(), time);
+            if body != stored.body || hashes != stored.hashes {
+                return Err(StoreError::Corrupt(format!(
+                    "log: record {} is not what its place makes of it",
+                    record.seq()
+                )));
+            }
+            again.push((record.seq(), stored));
+        }
+        let again: Vec<_> = again
+            .into_iter()
+            .map(|(seq, stored)| NewRecord {
+                seq,
+                body: &stored.body,
+                hashes: &stored.hashes,
+            })
+            .collect();
+        self.tables.insert_records(&again)
     }
 
     /// The time of the journal's last record.

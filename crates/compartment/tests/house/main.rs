@@ -17,3 +17,4 @@ mod postgres;
 mod server;
 mod settlement;
 mod support;
+mod transfer;

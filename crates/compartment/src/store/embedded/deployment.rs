@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::values::{count, millis, time};
+use super::values::{count, millis, time, uncount};
 use super::{connection, schema};
 use crate::id::{ApiKeyId, IssuerId, TenantId};
 use crate::store::deployment::{
-    self, ClaimPlace, Deployment, LoggedHead, Sign, TenantRow, TenantState,
+    self, ClaimPlace, Deployment, LogPart, LoggedHead, Sign, TenantRow, TenantState,
 };
 use crate::store::tables::Log;
 use crate::store::tenant::Check;
@@ -67,6 +67,13 @@ impl Deployment for DeploymentFile {
             .collect::<Result<_, _>>()?)
     }
 
+    fn remove_tenant(&self, id: &TenantId) -> Result<(), StoreError> {
+        self.0
+            .lock()
+            .execute("DELETE FROM tenant WHERE id = ?1", [id.as_bytes()])?;
+        Ok(())
+    }
+
     fn set_state(&self, id: &TenantId, state: TenantState) -> Result<(), StoreError> {
         self.0.lock().execute(
             "UPDATE tenant SET state = ?2 WHERE id = ?1",
@@ -90,6 +97,25 @@ impl Deployment for DeploymentFile {
             params![key.as_bytes(), tenant.as_bytes()],
         )?;
         Ok(())
+    }
+
+    fn key_places(
+        &self,
+        after: Option<&ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<(ApiKeyId, TenantId)>, StoreError> {
+        let connection = self.0.lock();
+        let mut select = connection.prepare_cached(
+            "SELECT key, tenant FROM key_place WHERE key > ?1 ORDER BY key LIMIT ?2",
+        )?;
+        let after = after.map_or(&[][..], |id| id.as_bytes());
+        let rows = select.query_map(params![after, limit], |row| {
+            Ok((
+                ApiKeyId::from_bytes(row.get(0)?),
+                TenantId::from_bytes(row.get(1)?),
+            ))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn tenant_of_claim(
@@ -122,6 +148,32 @@ impl Deployment for DeploymentFile {
             params![claim.value, claim.token_issuer, claim.name, tenant.as_bytes(), issuer.as_bytes()],
         )?;
         Ok(added == 1)
+    }
+
+    fn claim_places(
+        &self,
+        after: Option<&[u8; 32]>,
+        limit: u32,
+    ) -> Result<Vec<(ClaimPlace, TenantId, IssuerId)>, StoreError> {
+        let connection = self.0.lock();
+        let mut select = connection.prepare_cached(
+            "SELECT token_issuer, claim_name, claim, tenant, issuer FROM claim_place WHERE claim > ?1 \
+             ORDER BY claim LIMIT ?2",
+        )?;
+        let after = after.map_or(&[][..], |claim| claim);
+        let rows = select.query_map(params![after, limit], |row| {
+            let place = ClaimPlace {
+                token_issuer: row.get(0)?,
+                name: row.get(1)?,
+                value: row.get(2)?,
+            };
+            Ok((
+                place,
+                TenantId::from_bytes(row.get(3)?),
+                IssuerId::from_bytes(row.get(4)?),
+            ))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn remove_claims(
@@ -168,14 +220,38 @@ impl Deployment for DeploymentFile {
         let mut connection = self.0.lock();
         let transaction = connection.transaction()?;
         let log: &Connection = &transaction;
-        let place = |tenant: &TenantId, size, seq| {
-            log.execute(
-                "INSERT OR REPLACE INTO head (tenant, size, seq) VALUES (?1, ?2, ?3)",
-                params![tenant.as_bytes(), count(size), count(seq)],
-            )?;
-            Ok(())
-        };
+        let place = |tenant: &TenantId, size, seq| place(log, tenant, size, seq);
         deployment::append(log, deployment::frontier(log)?, heads, now, sign, place)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn log_part(&self, from: u64, limit: u32) -> Result<LogPart, StoreError> {
+        let connection = self.0.lock();
+        deployment::part(&*connection, from, limit, |end| {
+            let mut select = connection.prepare_cached(
+                "SELECT tenant, size, seq FROM head WHERE seq >= ?1 AND seq < ?2 ORDER BY seq",
+            )?;
+            let rows = select.query_map([count(from), count(end)], |row| {
+                Ok((
+                    TenantId::from_bytes(row.get(0)?),
+                    uncount(1, row.get(1)?)?,
+                    uncount(2, row.get(2)?)?,
+                ))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn take_log(&self, part: &LogPart) -> Result<(), StoreError> {
+        let mut connection = self.0.lock();
+        let transaction = connection.transaction()?;
+        let log: &Connection = &transaction;
+        deployment::take(
+            log,
+            deployment::frontier(log)?,
+            part,
+            |tenant, size, seq| place(log, tenant, size, seq),
+        )?;
         Ok(transaction.commit()?)
     }
 
@@ -218,6 +294,15 @@ impl Deployment for DeploymentFile {
             })
             .transpose()
     }
+}
+
+/// Where in the log a head is.
+fn place(log: &Connection, tenant: &TenantId, size: u64, seq: u64) -> Result<(), StoreError> {
+    log.execute(
+        "INSERT OR REPLACE INTO head (tenant, size, seq) VALUES (?1, ?2, ?3)",
+        params![tenant.as_bytes(), count(size), count(seq)],
+    )?;
+    Ok(())
 }
 
 fn number(state: TenantState) -> i64 {

@@ -92,6 +92,13 @@ impl Tenants for TenantFiles {
         Ok(TenantDb::new(Arc::new(file)))
     }
 
+    fn discard(&self, tenant: TenantId) -> Result<(), StoreError> {
+        match fs::remove_dir_all(self.of(tenant)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// What a database file has already it can still use on a full disk, so only a new file shows it.
     fn has_room(&self) -> bool {
         let probe = self.folder.join("room");

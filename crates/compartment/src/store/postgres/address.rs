@@ -1,5 +1,6 @@
 //! Where the database is, and how a connection to it is made.
 
+use std::error::Error as _;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -103,10 +104,16 @@ impl PostgresAddress {
 
     /// Connects. Blocks.
     pub(in crate::store) fn connect(&self) -> Result<Client, StoreError> {
-        let mut client = match &self.tls {
-            Some(tls) => self.config.connect(tls.clone())?,
-            None => self.config.connect(NoTls)?,
+        let connected = match &self.tls {
+            Some(tls) => self.config.connect(tls.clone()),
+            None => self.config.connect(NoTls),
         };
+        let mut client = connected.inspect_err(|error| {
+            let why = error
+                .source()
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            tracing::warn!(why, "the database takes no connection");
+        })?;
         client.batch_execute(SESSION)?;
         Ok(client)
     }

@@ -1,6 +1,7 @@
 //! The deployment's own tables. They have no tenant's rows; the deployment log is kept as the journal of the tenant zero,
 //! which no tenant is.
 
+use evidence::Frontier;
 use evidence::deployment::Head;
 use jiff::Timestamp;
 use postgres::Row;
@@ -10,7 +11,7 @@ use super::open::{Database, Open, Purpose};
 use super::tables::{bytes, moment, number};
 use crate::id::{ApiKeyId, IssuerId, TenantId};
 use crate::store::deployment::{
-    self, ClaimPlace, Deployment, LoggedHead, Sign, TenantRow, TenantState,
+    self, ClaimPlace, Deployment, LogPart, LoggedHead, Sign, TenantRow, TenantState,
 };
 use crate::store::tables::{Answer, Log};
 use crate::store::tenant::Check;
@@ -101,6 +102,13 @@ impl Deployment for DeploymentTables {
         })
     }
 
+    fn remove_tenant(&self, id: &TenantId) -> Answer<()> {
+        self.write(|open| {
+            open.execute("DELETE FROM tenant WHERE id = $1", &[&&id.as_bytes()[..]])?;
+            Ok(())
+        })
+    }
+
     fn set_state(&self, id: &TenantId, to: TenantState) -> Answer<()> {
         self.write(|open| {
             open.execute(
@@ -129,6 +137,28 @@ impl Deployment for DeploymentTables {
                 &[&&key.as_bytes()[..], &&tenant.as_bytes()[..]],
             )?;
             Ok(())
+        })
+    }
+
+    fn key_places(
+        &self,
+        after: Option<&ApiKeyId>,
+        limit: u32,
+    ) -> Answer<Vec<(ApiKeyId, TenantId)>> {
+        let after = after.map_or(&[][..], |id| id.as_bytes());
+        self.read(|open| {
+            let rows = open.query(
+                "SELECT key, tenant FROM key_place WHERE key > $1 ORDER BY key LIMIT $2",
+                &[&after, &i64::from(limit)],
+            )?;
+            rows.iter()
+                .map(|row| {
+                    Ok((
+                        ApiKeyId::from_bytes(bytes(row, 0)?),
+                        TenantId::from_bytes(bytes(row, 1)?),
+                    ))
+                })
+                .collect()
         })
     }
 
@@ -171,6 +201,35 @@ impl Deployment for DeploymentTables {
                 ],
             )?;
             Ok(added == 1)
+        })
+    }
+
+    fn claim_places(
+        &self,
+        after: Option<&[u8; 32]>,
+        limit: u32,
+    ) -> Answer<Vec<(ClaimPlace, TenantId, IssuerId)>> {
+        let after = after.map_or(&[][..], |claim| claim);
+        self.read(|open| {
+            let rows = open.query(
+                "SELECT token_issuer, claim_name, claim, tenant, issuer FROM claim_place WHERE claim > $1 \
+                 ORDER BY claim LIMIT $2",
+                &[&after, &i64::from(limit)],
+            )?;
+            rows.iter()
+                .map(|row| {
+                    let place = ClaimPlace {
+                        token_issuer: bytes(row, 0)?,
+                        name: bytes(row, 1)?,
+                        value: bytes(row, 2)?,
+                    };
+                    Ok((
+                        place,
+                        TenantId::from_bytes(bytes(row, 3)?),
+                        IssuerId::from_bytes(bytes(row, 4)?),
+                    ))
+                })
+                .collect()
         })
     }
 
@@ -219,20 +278,37 @@ impl Deployment for DeploymentTables {
         sign: Sign<'_>,
     ) -> Answer<()> {
         self.write(|open| {
-            let stand = journal::lock(open)?;
-            let frontier = deployment::frontier(open)?;
-            if stand != (frontier.size(), frontier.root()) {
-                return Err(misfit());
-            }
-            let place = |tenant: &TenantId, size, seq| {
-                open.execute(
-                    "INSERT INTO head (tenant, size, seq) VALUES ($1, $2, $3) \
-                     ON CONFLICT (tenant, size) DO UPDATE SET seq = excluded.seq",
-                    &[&&tenant.as_bytes()[..], &count(size), &count(seq)],
-                )?;
-                Ok(())
-            };
+            let frontier = lock(open)?;
+            let place = |tenant: &TenantId, size, seq| place(open, tenant, size, seq);
             let frontier = deployment::append(open, frontier, heads, now, sign, place)?;
+            journal::advance(open, &frontier, self.0.guard.epoch())
+        })
+    }
+
+    fn log_part(&self, from: u64, limit: u32) -> Answer<LogPart> {
+        self.read(|open| {
+            deployment::part(open, from, limit, |end| {
+                let rows = open.query(
+                    "SELECT tenant, size, seq FROM head WHERE seq >= $1 AND seq < $2 ORDER BY seq",
+                    &[&count(from), &count(end)],
+                )?;
+                rows.iter()
+                    .map(|row| {
+                        Ok((
+                            TenantId::from_bytes(bytes(row, 0)?),
+                            number(row, 1)?,
+                            number(row, 2)?,
+                        ))
+                    })
+                    .collect()
+            })
+        })
+    }
+
+    fn take_log(&self, part: &LogPart) -> Answer<()> {
+        self.write(|open| {
+            let place = |tenant: &TenantId, size, seq| place(open, tenant, size, seq);
+            let frontier = deployment::take(open, lock(open)?, part, place)?;
             journal::advance(open, &frontier, self.0.guard.epoch())
         })
     }
@@ -273,6 +349,27 @@ impl Deployment for DeploymentTables {
                 .transpose()
         })
     }
+}
+
+/// Locks the deployment log; gives its frontier.
+fn lock(open: &Open) -> Answer<Frontier> {
+    let stand = journal::lock(open)?;
+    let frontier = deployment::frontier(open)?;
+    if stand == (frontier.size(), frontier.root()) {
+        Ok(frontier)
+    } else {
+        Err(misfit())
+    }
+}
+
+/// Where in the log a head is.
+fn place(open: &Open, tenant: &TenantId, size: u64, seq: u64) -> Answer<()> {
+    open.execute(
+        "INSERT INTO head (tenant, size, seq) VALUES ($1, $2, $3) \
+         ON CONFLICT (tenant, size) DO UPDATE SET seq = excluded.seq",
+        &[&&tenant.as_bytes()[..], &count(size), &count(seq)],
+    )?;
+    Ok(())
 }
 
 fn misfit() -> StoreError {

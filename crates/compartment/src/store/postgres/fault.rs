@@ -28,7 +28,11 @@ fn unsaid(error: &postgres::Error) -> StoreError {
         if error.is::<postgres::types::WrongType>() || error.is::<postgres::types::WasNull>() {
             return StoreError::Corrupt("a value is not of its kind".to_owned());
         }
-        if error.is::<rustls::Error>() {
+        // an I/O error names as its cause what its own content names, and not that content
+        let content = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if content.is_some_and(|content| content.is::<rustls::Error>()) {
             return StoreError::Failed(format!("TLS with the database: {error}"));
         }
         cause = error.source();

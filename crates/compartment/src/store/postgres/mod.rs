@@ -29,6 +29,7 @@ use crate::id::TenantId;
 use desk::Desk;
 use guard::Guard;
 pub(super) use open::Database;
+use open::Purpose;
 use pool::Pool;
 use tenant::TenantRows;
 
@@ -122,6 +123,14 @@ impl Tenants for TenantTables {
     ) -> Result<TenantDb, StoreError> {
         TenantRows::open(tenant, &self.database, &self.line, check, first)
             .map(|rows| self.opened(rows))
+    }
+
+    fn discard(&self, tenant: TenantId) -> Result<(), StoreError> {
+        let open = self.database.begin(tenant, Purpose::Write)?;
+        for statement in schema::DISCARD {
+            open.execute(statement, &[&open.tenant()])?;
+        }
+        open.commit()
     }
 
     /// Nothing is written to this machine.

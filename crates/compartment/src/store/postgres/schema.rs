@@ -5,6 +5,20 @@ use refinery::error::Kind;
 
 use crate::store::StoreError;
 
+/// What removes a tenant's rows, table by table.
+pub(super) const DISCARD: [&str; 10] = [
+    "DELETE FROM record WHERE tenant = $1",
+    "DELETE FROM checkpoint WHERE tenant = $1",
+    "DELETE FROM api_key WHERE tenant = $1",
+    "DELETE FROM issuer WHERE tenant = $1",
+    "DELETE FROM limit_set WHERE tenant = $1",
+    "DELETE FROM vault WHERE tenant = $1",
+    "DELETE FROM call WHERE tenant = $1",
+    "DELETE FROM spend WHERE tenant = $1",
+    "DELETE FROM usage WHERE tenant = $1",
+    "DELETE FROM journal WHERE tenant = $1",
+];
+
 mod steps {
     refinery::embed_migrations!("src/store/postgres/migrations");
 }

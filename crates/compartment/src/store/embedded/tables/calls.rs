@@ -81,6 +81,19 @@ pub(super) fn open(connection: &Connection, limit: u32) -> Result<Vec<CallRow>, 
     Ok(select.query_map([limit], read)?.collect::<Result<_, _>>()?)
 }
 
+/// The calls after `after` in the order of their ids, at most `limit`.
+pub(super) fn after(
+    connection: &Connection,
+    after: Option<&CallId>,
+    limit: u32,
+) -> Result<Vec<CallRow>, StoreError> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM call WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2"
+    ))?;
+    let rows = select.query_map(params![after.map(CallId::as_bytes), limit], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<CallRow> {
     let number = |column: usize| uncount(column, row.get(column)?);
     let ended: Option<i64> = row.get(11)?;

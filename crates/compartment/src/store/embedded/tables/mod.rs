@@ -94,6 +94,10 @@ impl Tables for Connection {
         limits::get(self, tier)
     }
 
+    fn all_limits(&self) -> Answer<Vec<(String, Vec<u8>)>> {
+        limits::list(self)
+    }
+
     fn put_vault(&self, one: &Sealed, now: Timestamp) -> Answer<()> {
         vault::put(self, one, now)
     }
@@ -130,12 +134,24 @@ impl Tables for Connection {
         calls::open(self, limit)
     }
 
+    fn calls_after(&self, after: Option<&CallId>, limit: u32) -> Answer<Vec<CallRow>> {
+        calls::after(self, after, limit)
+    }
+
     fn add_spends(&self, spends: &[Spend]) -> Answer<()> {
         spend::add(self, spends)
     }
 
     fn spent(&self, of: &[(Scope, Window)]) -> Answer<Vec<u64>> {
         spend::get(self, of)
+    }
+
+    fn spent_after(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: u32,
+    ) -> Answer<Vec<(String, String, u64)>> {
+        spend::after(self, after, limit)
     }
 
     fn add_usage(&self, sums: &[UsageSum]) -> Answer<()> {

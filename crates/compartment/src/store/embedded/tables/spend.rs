@@ -38,3 +38,19 @@ pub(super) fn get(connection: &Connection, of: &[(Scope, Window)]) -> Result<Vec
         })
         .collect()
 }
+
+/// The sums after that of `after`, in nano-units, in the order of scope and window, at most `limit`.
+pub(super) fn after(
+    connection: &Connection,
+    after: Option<(&str, &str)>,
+    limit: u32,
+) -> Result<Vec<(String, String, u64)>, StoreError> {
+    let (scope, span) = after.unwrap_or_default();
+    let mut select = connection.prepare_cached(
+        "SELECT scope, span, nanos FROM spend WHERE (scope, span) > (?1, ?2) ORDER BY scope, span LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![scope, span, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?, uncount(2, row.get(2)?)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

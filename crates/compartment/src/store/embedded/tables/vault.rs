@@ -28,7 +28,8 @@ pub(super) fn remove(connection: &Connection, place: &[u8; 32]) -> Result<(), St
 }
 
 pub(super) fn list(connection: &Connection) -> Result<Vec<Sealed>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT place, version, sealed FROM vault")?;
+    let mut select =
+        connection.prepare_cached("SELECT place, version, sealed FROM vault ORDER BY place")?;
     let rows = select.query_map([], |row| {
         Ok(Sealed {
             place: row.get(0)?,

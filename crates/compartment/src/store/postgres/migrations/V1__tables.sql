@@ -35,7 +35,7 @@ CREATE TABLE call (tenant bytea NOT NULL, id bytea NOT NULL, credential text NOT
     basis text, status bigint, input bigint, cached_input bigint, output bigint, cost bigint,
     PRIMARY KEY (tenant, id));
 CREATE INDEX call_open ON call (tenant, id) WHERE ended IS NULL;
-CREATE TABLE spend (tenant bytea NOT NULL, scope text NOT NULL, span text NOT NULL, nanos bigint NOT NULL,
+CREATE TABLE spend (tenant bytea NOT NULL, scope text COLLATE "C" NOT NULL, span text COLLATE "C" NOT NULL, nanos bigint NOT NULL,
     PRIMARY KEY (tenant, scope, span));
 CREATE TABLE usage (tenant bytea NOT NULL, day text COLLATE "C" NOT NULL, credential text COLLATE "C" NOT NULL,
     model text COLLATE "C" NOT NULL, calls bigint NOT NULL, input bigint NOT NULL, cached_input bigint NOT NULL,

@@ -149,6 +149,19 @@ pub(super) fn open(open: &Open, limit: u32) -> Answer<Vec<CallRow>> {
     rows.iter().map(read).collect()
 }
 
+pub(super) fn after(open: &Open, after: Option<&CallId>, limit: u32) -> Answer<Vec<CallRow>> {
+    let after = after.map_or(&[][..], |id| id.as_bytes());
+    let rows = open.query(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM call WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3"
+        ),
+        &[&open.tenant(), &after, &i64::from(limit)],
+    )?;
+    rows.iter().map(read).collect()
+}
+
 fn read(row: &Row) -> Answer<CallRow> {
     let name = |column: usize| {
         row.try_get::<_, Option<&[u8]>>(column)?

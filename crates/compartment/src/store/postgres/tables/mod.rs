@@ -94,6 +94,10 @@ impl Tables for Open {
         sealed::limits(self, tier)
     }
 
+    fn all_limits(&self) -> Answer<Vec<(String, Vec<u8>)>> {
+        sealed::all_limits(self)
+    }
+
     fn put_vault(&self, one: &Sealed, now: Timestamp) -> Answer<()> {
         sealed::put_vault(self, one, now)
     }
@@ -122,12 +126,24 @@ impl Tables for Open {
         calls::open(self, limit)
     }
 
+    fn calls_after(&self, after: Option<&CallId>, limit: u32) -> Answer<Vec<CallRow>> {
+        calls::after(self, after, limit)
+    }
+
     fn add_spends(&self, spends: &[Spend]) -> Answer<()> {
         sums::add_spends(self, spends)
     }
 
     fn spent(&self, of: &[(Scope, Window)]) -> Answer<Vec<u64>> {
         sums::spent(self, of)
+    }
+
+    fn spent_after(
+        &self,
+        after: Option<(&str, &str)>,
+        limit: u32,
+    ) -> Answer<Vec<(String, String, u64)>> {
+        sums::spent_after(self, after, limit)
     }
 
     fn add_usage(&self, sums: &[UsageSum]) -> Answer<()> {

@@ -53,6 +53,16 @@ pub(super) fn limits(open: &Open, tier: &str) -> Answer<Option<Vec<u8>>> {
     row.map(|row| Ok(row.try_get(0)?)).transpose()
 }
 
+pub(super) fn all_limits(open: &Open) -> Answer<Vec<(String, Vec<u8>)>> {
+    let rows = open.query(
+        "SELECT tier, sealed FROM limit_set WHERE tenant = $1 ORDER BY tier COLLATE \"C\"",
+        &[&open.tenant()],
+    )?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
 pub(super) fn put_vault(open: &Open, one: &Sealed, now: Timestamp) -> Answer<()> {
     open.execute(
         "INSERT INTO vault (tenant, place, version, sealed, changed) VALUES ($1, $2, $3, $4, $5) \
@@ -79,7 +89,7 @@ pub(super) fn remove_vault(open: &Open, place: &[u8; 32]) -> Answer<()> {
 
 pub(super) fn vault(open: &Open) -> Answer<Vec<Sealed>> {
     let rows = open.query(
-        "SELECT place, version, sealed FROM vault WHERE tenant = $1",
+        "SELECT place, version, sealed FROM vault WHERE tenant = $1 ORDER BY place",
         &[&open.tenant()],
     )?;
     rows.iter()

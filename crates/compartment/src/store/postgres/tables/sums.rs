@@ -50,6 +50,22 @@ pub(super) fn spent(open: &Open, of: &[(Scope, Window)]) -> Answer<Vec<u64>> {
         .collect())
 }
 
+pub(super) fn spent_after(
+    open: &Open,
+    after: Option<(&str, &str)>,
+    limit: u32,
+) -> Answer<Vec<(String, String, u64)>> {
+    let (scope, span) = after.unwrap_or_default();
+    let rows = open.query(
+        "SELECT scope, span, nanos FROM spend WHERE tenant = $1 AND (scope, span) > ($2, $3) \
+         ORDER BY scope, span LIMIT $4",
+        &[&open.tenant(), &scope, &span, &i64::from(limit)],
+    )?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, number(row, 2)?)))
+        .collect()
+}
+
 pub(super) fn add_usage(open: &Open, sums: &[UsageSum]) -> Answer<()> {
     let numbers = |of: fn(&UsageSum) -> u64| sums.iter().map(|sum| count(of(sum))).collect();
     let days: Vec<_> = sums.iter().map(|sum| sum.day.to_string()).collect();
