@@ -198,6 +198,16 @@ impl Server {
         config.dbname(database).connect(NoTls).unwrap()
     }
 
+    /// Whether a process holds the right to serve from this database.
+    pub fn is_served(&self, database: &Database) -> bool {
+        let locks = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database \
+            WHERE locktype = 'advisory' AND granted AND datname = $1";
+        let row = self
+            .admin(&database.name)
+            .query_one(locks, &[&database.name]);
+        row.unwrap().get::<_, i64>(0) == 1
+    }
+
     /// A new database.
     pub fn database(&self) -> Database {
         let name = format!("cofferdam_{}", unique());

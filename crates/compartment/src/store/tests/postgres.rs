@@ -231,8 +231,7 @@ fn a_lost_session_is_taken_again_and_refuses_until_then() {
     let db = store.tenant(1);
     assert_eq!(append(&db), Ok(0));
     cut(server, &database);
-    // what was cut is noticed, by the guard or by the next write, and then forgotten
-    until("it serves again", || append(&db).is_ok());
+    serves_again(server, &database, &db);
     sign(&db);
     assert_eq!(verify(&db).records, size(&db));
 }
@@ -246,6 +245,12 @@ fn cut(server: &Server, database: &Database) {
             &[&database.name],
         )
         .unwrap();
+}
+
+/// Waits until the process has noticed that it was cut off, has the lock again, and takes writes.
+fn serves_again(server: &Server, database: &Database, db: &TenantDb) {
+    until("the lock is held again", || server.is_served(database));
+    until("writes are taken again", || append(db).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,7 +318,7 @@ fn a_server_that_crashes_refuses_calls_loses_none_and_recovers() {
     });
     assert_eq!(append(&db), Err(StoreError::Unreachable));
     server.go();
-    until("writes are taken again", || append(&db).is_ok());
+    serves_again(&server, &database, &db);
     sign(&db);
     let report = verify(&db);
     let sums = report.models.values().next().copied().unwrap();
@@ -349,7 +354,7 @@ fn calls_are_counted_once_whenever_their_connections_are_cut() {
             until("calls begin again", || append(&db).is_ok());
         }
     }
-    until("everything is written", || append(&db).is_ok());
+    serves_again(server, &database, &db);
     sign(&db);
     let sums = verify(&db).models.values().next().copied().unwrap();
     let spent = db
