@@ -125,3 +125,47 @@ async fn a_server_that_crashes_refuses_with_503_and_recovers_with_every_call_rec
         (u128::from(money("0.090").get()), 0)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_nothing_refuses_in_seconds_and_goes_on_when_it_does() {
+    let Some(server) = block_in_place(own_server) else {
+        return;
+    };
+    let database = block_in_place(|| server.database());
+    let site = Site::on(engine(&database), no_issuer());
+    let tenant = site.tenant("one").await;
+    let (home, who) = site.admit(&tenant.token).await.unwrap();
+    let mut under_way = home.permit(&who, ask(10, 20), now()).await.unwrap();
+    sent(&mut under_way);
+    block_in_place(|| server.pause(true));
+    let began = Instant::now();
+    let refused = home.permit(&who, ask(10, 20), now()).await.unwrap_err();
+    assert_eq!(
+        (refused.status(), refused.code()),
+        (503, "store_unavailable")
+    );
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let _ = under_way.settle(completed(10, 20));
+    // by now the session that says who serves has not answered either
+    let began = Instant::now();
+    assert!(home.permit(&who, ask(10, 20), now()).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(1), "refused at once");
+    block_in_place(|| server.pause(false));
+    let began = Instant::now();
+    // what a round does once a second: what could not be written is
+    while !site.house.health().await.store || site.house.rounds(now()).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it serves again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut again = home.permit(&who, ask(10, 20), now()).await.unwrap();
+    sent(&mut again);
+    let _ = again.settle(completed(10, 20));
+    let report = verified(&tenant.admin).await;
+    let sums = report.models.values().next().copied().unwrap();
+    // the refused one is in the journal, and cost nothing
+    assert_eq!(
+        (sums.calls, sums.cost_nanos),
+        (3, u128::from(money("0.060").get()))
+    );
+    assert_eq!(report.open_calls, 0);
+}

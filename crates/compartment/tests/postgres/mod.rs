@@ -184,6 +184,23 @@ impl Server {
         self.control(&["-m", "immediate", "stop"]);
     }
 
+    /// Stops every process of it where it is, or lets it go on.
+    pub fn pause(&self, stop: bool) {
+        let own = self.own.as_ref().expect("a server of ours");
+        let pid = std::fs::read_to_string(own.folder.join("data/postmaster.pid")).unwrap();
+        let postmaster = pid.lines().next().unwrap().to_owned();
+        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        let signal = if stop { "-STOP" } else { "-CONT" };
+        for pid in std::iter::once(postmaster.as_str()).chain(children.split_whitespace()) {
+            // one that has just ended need not be stopped
+            let _ = Command::new("kill")
+                .args([signal, pid])
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+
     fn control(&self, what: &[&str]) {
         let own = self.own.as_ref().expect("a server of ours");
         let data = own.folder.join("data");
