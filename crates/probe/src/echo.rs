@@ -4,6 +4,7 @@
 //! answered can be programmed per marker, a text (such as a canary) that the request holds.
 
 mod answer;
+mod engine;
 mod record;
 mod script;
 mod serve;
@@ -22,6 +23,7 @@ use crate::chance::Chance;
 use script::Responder;
 
 pub use answer::{EMBEDDING_SIZE, MODELS, embedded_nonce, nonces_in};
+pub use engine::{Prefilled, PrefixCache, SALTS, salts};
 pub use record::{Mark, Recorded};
 pub use script::Script;
 

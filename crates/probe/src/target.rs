@@ -10,4 +10,5 @@ pub use answer::Answer;
 pub use budget::Budget;
 pub use client::{Ask, Client};
 pub use raw::{Dial, RawAnswer, Socket};
+pub(crate) use stream::said;
 pub use stream::{Piece, Stream};

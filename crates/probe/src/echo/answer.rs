@@ -54,6 +54,8 @@ pub(super) fn write(request: &Recorded, script: &Script) -> Written {
         ("POST", "/embeddings") => return whole(200, &embeddings(request, &asked)),
         ("POST", "/chat/completions") => Shape::Chat,
         ("POST", "/completions") => Shape::Text,
+        ("POST", "/responses") if !streamed => Shape::Response,
+        ("POST", "/messages") if !streamed => Shape::Message,
         _ => {
             return whole(
                 404,
@@ -133,6 +135,10 @@ fn usage(request: &Recorded, text: &str, script: &Script) -> Value {
 enum Shape {
     Chat,
     Text,
+    /// Of `/v1/responses`; never streamed.
+    Response,
+    /// Of Anthropic's `/v1/messages`; never streamed.
+    Message,
 }
 
 struct Answer<'a> {
@@ -148,6 +154,8 @@ impl Answer<'_> {
             (Shape::Chat, false) => "chat.completion",
             (Shape::Chat, true) => "chat.completion.chunk",
             (Shape::Text, _) => "text_completion",
+            (Shape::Response, _) => "response",
+            (Shape::Message, _) => "message",
         };
         json!({
             "id": format!("echo-{}", self.nonce), "object": object, "created": 1_700_000_000,
@@ -156,7 +164,22 @@ impl Answer<'_> {
     }
 
     fn whole(&self, text: &str) -> Value {
+        let (id, model) = (format!("echo-{}", self.nonce), self.asked.get("model"));
+        let tokens = |name: &str| self.usage.get(name).cloned().unwrap_or_default();
+        let usage = json!({
+            "input_tokens": tokens("prompt_tokens"), "output_tokens": tokens("completion_tokens"),
+            "total_tokens": tokens("total_tokens"),
+        });
         let choice = match self.shape {
+            Shape::Response => {
+                let part = json!({"type": "output_text", "text": text, "annotations": []});
+                let said = json!({"type": "message", "id": format!("msg-{}", self.nonce), "status": "completed", "role": "assistant", "content": [part]});
+                return json!({"id": id, "object": "response", "created_at": 1_700_000_000, "status": "completed", "model": model, "output": [said], "usage": usage});
+            }
+            Shape::Message => {
+                let part = json!({"type": "text", "text": text});
+                return json!({"id": id, "type": "message", "role": "assistant", "model": model, "content": [part], "stop_reason": "end_turn", "stop_sequence": null, "usage": usage});
+            }
             Shape::Chat => {
                 json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"})
             }
@@ -178,7 +201,7 @@ impl Answer<'_> {
                     json!({"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": finish})
                 }
                 (Shape::Chat, None) => json!({"index": 0, "delta": {}, "finish_reason": finish}),
-                (Shape::Text, text) => {
+                (Shape::Text | Shape::Response | Shape::Message, text) => {
                     json!({"index": 0, "text": text.unwrap_or_default(), "logprobs": null, "finish_reason": finish})
                 }
             };

@@ -1,7 +1,8 @@
-//! Rows about caches of answers.
+//! The row about a cache of answers that is keyed by the request.
 
+use super::routes::Route;
 use crate::row::{Bench, Row, at_once};
-use crate::target::{Answer, Ask, Client};
+use crate::target::{Answer, Client};
 use crate::verdict::{Control, Finding, Trouble};
 
 pub(super) const ROWS: [Row; 1] = [Row::new(2, |bench| Box::pin(exact_sharing(bench)))];
@@ -10,78 +11,6 @@ pub(super) const ROWS: [Row; 1] = [Row::new(2, |bench| Box::pin(exact_sharing(be
 const BATCH: usize = 20;
 /// Calls at once.
 const WIDTH: usize = 4;
-
-/// A way to ask for the same thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Chat,
-    Stream,
-    Completion,
-    Embedding,
-}
-
-impl Route {
-    fn name(self) -> &'static str {
-        match self {
-            Route::Chat => "chat",
-            Route::Stream => "streamed chat",
-            Route::Completion => "completions",
-            Route::Embedding => "embeddings",
-        }
-    }
-
-    async fn ask(self, bench: &Bench, who: &Client, text: &str) -> Result<Answer, Trouble> {
-        match self {
-            Route::Chat => who.chat(text).await,
-            Route::Completion => who.completion(text).await,
-            Route::Embedding => {
-                let model = bench.embedding_model.as_deref().unwrap_or_default();
-                who.embedding(model, text).await
-            }
-            Route::Stream => {
-                // nonces come whole only once the pieces are put together
-                let mut body = who.chat_body(text);
-                if let Some(fields) = body.as_object_mut() {
-                    fields.insert("stream".to_owned(), true.into());
-                }
-                let ask = Ask::post("/v1/chat/completions", &body);
-                let mut stream = who.stream(&ask).await?;
-                let pieces = stream.rest().await?;
-                let said: String = pieces.iter().map(|piece| piece.said()).collect();
-                let last = pieces.last().map(|piece| piece.at).unwrap_or_default();
-                Ok(Answer {
-                    status: stream.status,
-                    headers: stream.headers,
-                    body: said.into(),
-                    first: pieces.first().map(|piece| piece.at).unwrap_or_default(),
-                    whole: last,
-                })
-            }
-        }
-    }
-
-    /// The routes that answer tenant A with a nonce of the echo upstream.
-    async fn offered(bench: &Bench) -> Result<Vec<Route>, Trouble> {
-        let mut offered = Vec::new();
-        for route in [
-            Route::Chat,
-            Route::Stream,
-            Route::Completion,
-            Route::Embedding,
-        ] {
-            if route == Route::Embedding && bench.embedding_model.is_none() {
-                continue;
-            }
-            let answer = route
-                .ask(bench, &bench.a, &format!("Is {} here?", bench.canary()))
-                .await?;
-            if answer.is_ok() && !answer.nonces().is_empty() {
-                offered.push(route);
-            }
-        }
-        Ok(offered)
-    }
-}
 
 /// Row 2. The echo upstream gives every request a nonce of its own: an answer with a nonce that A got was not made for B.
 async fn exact_sharing(bench: &Bench) -> Result<Finding, Trouble> {
@@ -153,10 +82,9 @@ async fn exact_sharing(bench: &Bench) -> Result<Finding, Trouble> {
             "{own_hits} of {asked} repeats of A were answered from A's cache"
         ))
     };
-    let names: Vec<&str> = routes.iter().map(|route| route.name()).collect();
     Ok(
         Finding::counted(control, leaks, compared, "answers to B were made for A")
-            .detail(format!("routes: {}", names.join(", ")))
+            .detail(format!("routes: {}", Route::names(&routes)))
             .details(seen)
             .measure("own_hits", own_hits as f64)
             .reproduce(
@@ -172,7 +100,9 @@ async fn exact_sharing(bench: &Bench) -> Result<Finding, Trouble> {
 fn cache_keys(answer: &Answer) -> impl Iterator<Item = (String, String)> {
     answer.headers.iter().filter_map(|(name, value)| {
         let name = name.as_str();
-        let names_a_key = name.contains("cache") && (name.contains("key") || name.ends_with("-id"));
+        // by whole words: a vendor's name may have "key" in it, and a header the cache's state
+        let has = |word| name.split('-').any(|part| part == word);
+        let names_a_key = has("cache") && (has("key") || has("id"));
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (names_a_key && !value.is_empty()).then(|| (name.to_owned(), value))
     })

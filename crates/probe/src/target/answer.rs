@@ -39,14 +39,19 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// What a chat or a completion says; empty where the body is something else.
+    /// What a chat, a completion, a response or a message says; empty where the body is something else.
     pub fn said(&self) -> String {
         let body = self.json();
-        ["/choices/0/message/content", "/choices/0/text"]
-            .iter()
-            .find_map(|place| body.pointer(place)?.as_str())
-            .unwrap_or_default()
-            .to_owned()
+        [
+            "/choices/0/message/content",
+            "/choices/0/text",
+            "/output/0/content/0/text",
+            "/content/0/text",
+        ]
+        .iter()
+        .find_map(|place| body.pointer(place)?.as_str())
+        .unwrap_or_default()
+        .to_owned()
     }
 
     /// The nonces of the echo upstream anywhere in this answer, headers and embeddings too. More than one is a find.

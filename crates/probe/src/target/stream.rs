@@ -26,13 +26,18 @@ pub struct Piece {
 impl Piece {
     /// The text that it adds to a chat or a completion; empty where it adds none.
     pub fn said(&self) -> String {
-        let data: Value = serde_json::from_str(&self.data).unwrap_or_default();
-        ["/choices/0/delta/content", "/choices/0/text"]
-            .iter()
-            .find_map(|place| data.pointer(place)?.as_str())
-            .unwrap_or_default()
-            .to_owned()
+        said(&self.data)
     }
+}
+
+/// The text that the data of an event adds; empty where it adds none.
+pub(crate) fn said(data: &str) -> String {
+    let data: Value = serde_json::from_str(data).unwrap_or_default();
+    ["/choices/0/delta/content", "/choices/0/text"]
+        .iter()
+        .find_map(|place| data.pointer(place)?.as_str())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// An answer that is still coming. Dropping it cancels the call.

@@ -69,6 +69,24 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// One more, with its key.
+    pub fn made(name: &'static str, key: &'static str) -> Tenant {
+        Tenant {
+            name,
+            upstream_key: name,
+            is_user: false,
+            key,
+        }
+    }
+
+    pub fn key(self) -> &'static str {
+        self.key
+    }
+
+    pub fn has_key(self, key: &str) -> bool {
+        self.key == key
+    }
+
     /// An end user of this tenant.
     pub fn user(self) -> Tenant {
         Tenant {

@@ -12,19 +12,25 @@ use tokio::task::JoinHandle;
 
 use super::Switches;
 use super::caching::Cache;
-use super::identity::Door;
+use super::identity::{Door, Tenant};
 use super::memory::Memory;
+use super::meter::Meter;
+use super::neighbours::Neighbours;
 use super::objects::Objects;
+use super::pool::Pool;
+use super::pseudonyms::Pseudonyms;
 use super::request_ids::{self, Answers};
 use super::tokens::Seal;
 use super::traces::Traces;
 use super::upstream::{self, Answered, Reply};
-use super::{bodies, framing, headers, routes};
+use super::{bodies, framing, headers, models, routes, salts, streams};
 
 /// The running fixture; stops when dropped.
 pub struct Leaky {
     pub address: SocketAddr,
-    accepting: JoinHandle<()>,
+    /// Of the control plane.
+    pub admin: SocketAddr,
+    accepting: [JoinHandle<()>; 2],
 }
 
 struct State {
@@ -37,13 +43,22 @@ struct State {
     answers: Answers,
     seal: Seal,
     traces: Traces,
+    meter: Meter,
+    neighbours: Neighbours,
+    pool: Arc<Pool>,
+    pseudonyms: Pseudonyms,
+}
+
+/// Which of the two listeners a connection came in at.
+#[derive(Clone, Copy)]
+enum Plane {
+    Data,
+    Control,
 }
 
 impl Leaky {
     /// A gateway in front of that upstream, broken as the switches say.
     pub async fn start(echo: SocketAddr, switches: Switches) -> Leaky {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             echo,
             switches,
@@ -54,25 +69,41 @@ impl Leaky {
             answers: Answers::default(),
             seal: Seal::default(),
             traces: Traces::default(),
+            meter: Meter::default(),
+            neighbours: Neighbours::default(),
+            pool: Arc::default(),
+            pseudonyms: Pseudonyms::default(),
         });
-        let accepting = tokio::spawn(async move {
-            let mut open = tokio::task::JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(connection(stream, Arc::clone(&state)));
-                while open.try_join_next().is_some() {}
-            }
-        });
-        Leaky { address, accepting }
+        let (address, data) = listen(Plane::Data, Arc::clone(&state)).await;
+        let (admin, control) = listen(Plane::Control, state).await;
+        Leaky {
+            address,
+            admin,
+            accepting: [data, control],
+        }
     }
 }
 
 impl Drop for Leaky {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn connection(stream: TcpStream, state: Arc<State>) {
+async fn listen(plane: Plane, state: Arc<State>) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepting = tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.spawn(connection(stream, plane, Arc::clone(&state)));
+            while open.try_join_next().is_some() {}
+        }
+    });
+    (address, accepting)
+}
+
+async fn connection(stream: TcpStream, plane: Plane, state: Arc<State>) {
     stream.set_nodelay(true).unwrap();
     let (from, mut to) = stream.into_split();
     let mut reader = Reader::new(from);
@@ -87,22 +118,54 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
         let Ok(body) = reader.body(as_read.unwrap_or(head.request_framing())).await else {
             return;
         };
-        let answered = answer(&state, &head, &body, told).await;
-        let answered = answered
-            .unwrap_or_else(|_| Answered::Whole(Reply::error(502, "the upstream did not answer")));
-        if write(&mut to, answered).await.is_err() {
+        let done = match plane {
+            Plane::Data => serve(&state, &head, &body, told, &mut to).await,
+            Plane::Control => {
+                let reply = state.meter.administer(&head, &body);
+                write(&mut to, Answered::Whole(reply)).await
+            }
+        };
+        if done.is_err() {
             return;
         }
     }
 }
 
+/// Answers one call, and books it.
+async fn serve(
+    state: &State,
+    head: &Head,
+    body: &[u8],
+    told: Option<(String, String)>,
+    to: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    let (booked, answered) = match answer(state, head, body, told).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            let refused = Reply::error(502, "the upstream did not answer");
+            (None, Answered::Whole(refused))
+        }
+    };
+    let usage: Option<Value> = match &answered {
+        Answered::Whole(reply) => serde_json::from_slice(&reply.body).ok(),
+        Answered::Streamed { .. } => None,
+    };
+    let written = write(to, answered).await;
+    if let Some(tenant) = booked {
+        let (meter, whole) = (&state.switches.meter, written.is_ok());
+        state.meter.settle(meter, tenant, usage.as_ref(), whole);
+    }
+    written
+}
+
+/// What the client gets, and whose call it is where it stands in the books.
 async fn answer(
     state: &State,
     head: &Head,
     body: &[u8],
     told: Option<(String, String)>,
-) -> io::Result<Answered> {
-    let whole = |reply| Ok(Answered::Whole(reply));
+) -> io::Result<(Option<Tenant>, Answered)> {
+    let whole = |reply| Ok((None, Answered::Whole(reply)));
     let switches = &state.switches;
     let (method, path) = head.request().unwrap_or_default();
     if let Some(page) = state.traces.page(&switches.traces, path) {
@@ -112,7 +175,7 @@ async fn answer(
         .door
         .admit(&switches.identity, &switches.tokens, &state.seal, head)
         .await;
-    let Some(tenant) = admitted else {
+    let Some(tenant) = admitted.or_else(|| state.meter.admit(head)) else {
         return whole(Reply::error(401, "unknown key"));
     };
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -120,6 +183,8 @@ async fn answer(
     let own = state
         .traces
         .usage(&switches.traces, tenant, path)
+        .or_else(|| state.meter.page(tenant, path))
+        .or_else(|| models::page(tenant, method, path).filter(|_| told.is_none()))
         .or_else(|| routes::administration(&switches.routes, method, path))
         .or_else(|| state.answers.get(&switches.request_ids, head));
     if let Some(reply) = own {
@@ -137,20 +202,35 @@ async fn answer(
     }
     let tenant = bodies::tenant(&switches.bodies, tenant, &asked);
     let asked = state.memory.recall(&switches.memory, tenant, head, asked);
-    let sent = match method {
-        // what could not be read as this gateway's is none of its business
-        _ if told.is_some() => String::from_utf8_lossy(body).into_owned(),
-        "POST" => match bodies::rewrite(&switches.bodies, tenant, &asked) {
-            Ok(sent) => sent.to_string(),
+    // what could not be read as this gateway's is none of its business
+    let mut sent = match method {
+        "POST" if told.is_none() => match rewritten(state, tenant, path, &asked) {
+            Ok(sent) => Some(sent),
             Err(refused) => return whole(refused),
         },
-        _ => String::new(),
+        _ => None,
     };
     let key = Cache::key(&switches.caching, tenant, path, &asked);
-    if let Some(kept) = key.as_ref().and_then(|key| state.cache.get(key)) {
+    let kept = key
+        .as_ref()
+        .and_then(|key| state.cache.get(&switches.caching, key));
+    if let Some(kept) = kept {
         return whole(kept);
     }
+    if let Err(refused) = state.meter.reserve(&switches.meter, tenant) {
+        return whole(refused);
+    }
+    let pseudonyms = &switches.pseudonyms;
+    let map = sent
+        .as_mut()
+        .map(|sent| state.pseudonyms.mask(pseudonyms, sent))
+        .unwrap_or_default();
     let mut lines = headers::lines(&switches.headers, tenant, head);
+    state.pool.sign(&switches.pool, tenant, &mut lines).await;
+    let sent = match (&told, sent) {
+        (Some(_), _) => String::from_utf8_lossy(body).into_owned(),
+        (None, sent) => sent.map(|sent| sent.to_string()).unwrap_or_default(),
+    };
     lines.extend(told);
     lines.extend(request_ids::line(&switches.request_ids, head));
     if let Some(brought) = bodies::credential(&switches.bodies, &asked) {
@@ -158,14 +238,43 @@ async fn answer(
         lines.push(("authorization".to_owned(), brought));
     }
     let to = bodies::destination(&switches.bodies, &asked).unwrap_or(state.echo);
+    let place = state.neighbours.place(&switches.neighbours).await;
     let answered = upstream::send(to, method, path, &lines, sent.as_bytes()).await?;
-    if let Answered::Whole(reply) = &answered {
-        state.answers.put(head, reply);
-        if let Some(key) = key {
-            state.cache.put(key, reply);
+    drop(place);
+    let answered = match answered {
+        Answered::Whole(mut reply) => {
+            reply.body = state.pseudonyms.restore(pseudonyms, &map, &reply.body);
+            state.answers.put(head, &reply);
+            if let Some(key) = key {
+                state.cache.put(key, &reply);
+            }
+            Answered::Whole(reply)
         }
-    }
-    Ok(answered)
+        Answered::Streamed {
+            status,
+            content_type,
+            pieces,
+        } => {
+            let pieces = state.pool.read(&switches.pool, pieces);
+            let pieces = streams::shape(&switches.streams, pieces);
+            Answered::Streamed {
+                status,
+                content_type,
+                pieces,
+            }
+        }
+    };
+    Ok((Some(tenant), answered))
+}
+
+/// What the upstream is asked, before anything in it is masked; or what the client hears instead.
+fn rewritten(state: &State, tenant: Tenant, path: &str, asked: &Value) -> Result<Value, Reply> {
+    let switches = &state.switches;
+    models::offered(&switches.models, tenant, path, asked)?;
+    let mut sent = bodies::rewrite(&switches.bodies, tenant, asked)?;
+    salts::finish(&switches.salts, tenant, path, asked, &mut sent);
+    state.neighbours.stick(&switches.neighbours, &mut sent);
+    Ok(sent)
 }
 
 async fn write(to: &mut (impl AsyncWrite + Unpin), answered: Answered) -> io::Result<()> {
