@@ -19,7 +19,7 @@ fn configuration(names: &[&str], url: &str) -> String {
     let each = names.iter().map(|name| {
         format!(
             "\n[[upstream]]\nkind = \"openai\"\nname = \"{name}\"\nurl = \"{url}\"\nkey_file = \"upstream.key\"\n\
-             connect_timeout_ms = 300\nfirst_byte_timeout_ms = 300\nidle_timeout_ms = 300\ntotal_timeout_ms = 900\n\
+             derived = \"none\"\nconnect_timeout_ms = 300\nfirst_byte_timeout_ms = 300\nidle_timeout_ms = 300\ntotal_timeout_ms = 900\n\
              max_response_bytes = 65536\n[[model]]\nname = \"{name}\"\nupstream = \"{name}\"\nprice = \"fake\"\n\
              max_output_tokens = 100\n"
         )

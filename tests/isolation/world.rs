@@ -47,11 +47,13 @@ const MORE_UPSTREAMS: &str = r#"
 kind = "openai"
 name = "second"
 url = "http://127.0.0.1:9"
+derived = "none"
 
 [[upstream]]
 kind = "openai"
 name = "third"
 url = "http://127.0.0.1:9"
+derived = "none"
 "#;
 
 impl World {

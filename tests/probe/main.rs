@@ -30,12 +30,16 @@ fn probe(arguments: &[&str], keys: [&str; 2]) -> Output {
         .unwrap()
 }
 
-/// An address that is free now, for an upstream that starts after the gateway that leads to it.
+/// An address for an upstream that starts after the gateway that leads to it. Its port is below those that the system gives
+/// to connections on their way out: one of these could take it in between.
 fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    let own = std::process::id();
+    let addresses = (0..12_000).map(|n| {
+        let port = u16::try_from(20_000 + (own + n * 7) % 12_000).unwrap();
+        SocketAddr::from(([127, 0, 0, 1], port))
+    });
+    let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
+    free.next().unwrap()
 }
 
 fn read(path: &Path) -> String {

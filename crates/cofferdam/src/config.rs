@@ -229,6 +229,7 @@ mod tests {
         kind = "openai"
         name = "local"
         url = "http://127.0.0.1:8000"
+        derived = "vllm"
         [[model]]
         name = "m"
         upstream = "local"
@@ -273,6 +274,7 @@ mod tests {
                 "not configured",
             ),
             ("http://127.0.0.1:8000", "ftp://x", "not http"),
+            ("derived = \"vllm\"", "", "`derived` is not given"),
             ("provider = \"file\"", "provider = \"kms\"", "kms"),
             ("[keys]", "store = \"sqlite\"\n[keys]", "neither"),
             (

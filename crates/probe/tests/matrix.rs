@@ -11,6 +11,7 @@ mod leaky;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::StreamExt;
 use leaky::{Engine, KEY_A, KEY_B, Leaky, OPERATOR, Switches};
@@ -22,10 +23,7 @@ const AT_ONCE: usize = 3;
 
 /// Runs the probe against a leaky gateway, with options changed by `change`.
 async fn probed_with(switches: Switches, change: impl FnOnce(&mut Options)) -> Report {
-    // both ends must know the other's address: one port is found free first
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen: SocketAddr = free.local_addr().unwrap();
-    drop(free);
+    let listen = free();
     let gateway = Leaky::start(listen, switches).await;
     let mut options = options(&gateway, Mode::Echo { listen });
     options.embedding_model = Some("probe-embedding".to_owned());
@@ -35,6 +33,20 @@ async fn probed_with(switches: Switches, change: impl FnOnce(&mut Options)) -> R
     });
     change(&mut options);
     probe::run(options, |_| {}).await.unwrap()
+}
+
+/// An address for an upstream that starts after the gateway that leads to it. Its port is below those that the system gives
+/// to connections on their way out: one of these could take it in between.
+fn free() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let port =
+            20_000 + (std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed) * 7) % 12_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 fn options(gateway: &Leaky, mode: Mode) -> Options {

@@ -147,7 +147,9 @@ fn server(asked: &Quickstart, url: &str) -> Result<String> {
     };
     let model = asked.upstream_model.as_deref().unwrap_or("gpt-4o-mini");
     Ok(format!(
-        "[[upstream]]\nkind = \"openai\"\nname = \"server\"\nurl = {}\n{key}\n\
+        "[[upstream]]\nkind = \"openai\"\nname = \"server\"\nurl = {}\n{key}\
+         # if the server keeps a prefix cache, say which fields keep tenants apart in it: openai or vllm\n\
+         derived = \"none\"\n\n\
          [[model]]\nname = {model}\nupstream = \"server\"\n",
         quoted(url),
         model = quoted(model),

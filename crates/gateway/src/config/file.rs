@@ -74,9 +74,10 @@ pub struct OpenAi {
     /// A PEM file of certificate authorities trusted in addition to the public ones.
     #[serde(default)]
     pub extra_ca_file: Option<PathBuf>,
-    /// Which derived cache and identity fields this server understands.
+    /// Which derived cache and identity fields this server understands. It has to be said: without any, tenants share what
+    /// prefix cache the server keeps, and can hear each other in its timing.
     #[serde(default)]
-    pub derived: DerivedFields,
+    pub derived: Option<DerivedFields>,
     /// Body fields beyond the OpenAI API that callers may send to it. Up to 64 names.
     #[serde(default)]
     pub extra_fields: Vec<String>,
@@ -139,11 +140,10 @@ pub struct Cell {
 }
 
 /// Which fields an upstream gets that keep tenants' caches and identities apart.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum DerivedFields {
-    /// None: the server would refuse them.
-    #[default]
+    /// None: the server would refuse them, and keeps no prefix cache or serves one tenant.
     None,
     /// `prompt_cache_key` and `safety_identifier`.
     OpenAi,

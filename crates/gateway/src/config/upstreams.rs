@@ -120,6 +120,13 @@ fn open_ai(entry: &file::OpenAi) -> Result<OpenAiUpstream, ConfigError> {
     if entry.extra_fields.len() > MOST_EXTRA_FIELDS {
         return Err(wrong(&entry.name, "extra_fields holds more than 64 names"));
     }
+    let derived = entry.derived.ok_or_else(|| {
+        wrong(
+            &entry.name,
+            "`derived` is not given: it keeps tenants apart in the server's prefix cache; say openai or vllm, or none where \
+             the server keeps no such cache",
+        )
+    })?;
     check_extra_allowed(&entry.extra_fields).map_err(|bad| wrong(&entry.name, &bad.to_string()))?;
     Ok(OpenAiUpstream {
         base: base(&entry.url).map_err(|problem| wrong(&entry.name, problem))?,
@@ -130,9 +137,9 @@ fn open_ai(entry: &file::OpenAi) -> Result<OpenAiUpstream, ConfigError> {
             .map(authorities)
             .transpose()?
             .unwrap_or_default(),
-        derived: entry.derived,
+        derived,
         extra_fields: entry.extra_fields.clone(),
-        max_tokens_field: entry.max_tokens_field.unwrap_or(match entry.derived {
+        max_tokens_field: entry.max_tokens_field.unwrap_or(match derived {
             Derived::OpenAi => MaxTokensField::MaxCompletionTokens,
             Derived::Vllm | Derived::None => MaxTokensField::MaxTokens,
         }),

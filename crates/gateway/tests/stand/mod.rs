@@ -74,6 +74,11 @@ impl Stand {
         let fake = Fake::start(script).await;
         let key_file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(key_file.path(), "sk-operator-key\n").unwrap();
+        let derived = if upstream.contains("derived") {
+            ""
+        } else {
+            "derived = \"none\""
+        };
         let text = format!(
             r#"
             [limits]
@@ -83,11 +88,13 @@ impl Stand {
             name = "main"
             key_file = "{key}"
             {upstream}
+            {derived}
             {main_url}
             [[upstream]]
             kind = "openai"
             name = "other"
             url = "{url}/other/v1"
+            derived = "none"
             extra_fields = ["other_field"]
             [[upstream]]
             kind = "cell"

@@ -176,9 +176,9 @@ async fn callers_choice(bench: &Bench) -> Result<Finding, Trouble> {
     }
     let control = match (own, same) {
         (0, 0) if tries == 0 => Control::Missing("no plain call reached the upstream".to_owned()),
-        (0, 0) => Control::Absent(
-            "no request bears a salt, and none of what callers write arrives as one".to_owned(),
-        ),
+        (0, 0) => Control::Absent(format!(
+            "no plain request bears a salt; of what callers write, {passed} values arrive as one"
+        )),
         (0, _) => Control::Missing(
             "both tenants' plain calls bear the same salt: row 15 speaks of that".to_owned(),
         ),
