@@ -22,9 +22,9 @@ const CAUGHT_UP: usize = 16;
 const IDLE: SignedDuration = SignedDuration::from_mins(10);
 
 impl House {
-    /// One round: what was refused and counted goes to the journals, every journal that grew gets a signed checkpoint,
-    /// the heads go into the deployment log, each at most once a minute, and tenants that nobody used for ten minutes are closed. To be called
-    /// about once a second.
+    /// One round: what was refused and counted goes to the journals, every journal that grew gets a signed checkpoint, the
+    /// heads go into the deployment log, each at most once a minute, and tenants that nobody used for ten minutes are
+    /// closed. To be called about once a second.
     ///
     /// # Errors
     ///

@@ -155,6 +155,33 @@ pub(super) async fn knock(
     at_once(WIDTH, work).await.into_iter().collect()
 }
 
+/// Shows each token, named by how it was made, at the door; gives what became of each, and of those that were let in how they
+/// were made.
+///
+/// # Errors
+/// Trouble on the way.
+pub(super) async fn show_tokens(
+    bench: &Bench,
+    tokens: &[(String, String)],
+) -> Result<(Vec<Knock>, Vec<String>), Trouble> {
+    let mut letters = Vec::new();
+    for (_, token) in tokens {
+        letters.push(chat_with(
+            bench,
+            &[format!("Authorization: Bearer {token}")],
+        ));
+    }
+    let knocks = knock(bench, &letters).await?;
+    let served = knocks
+        .iter()
+        .zip(tokens)
+        .filter(|(knock, _)| knock.is_served());
+    let let_in = served
+        .map(|(knock, (how, _))| format!("{how} was let in ({})", knock.status))
+        .collect();
+    Ok((knocks, let_in))
+}
+
 /// A chat call with these header lines for a credential, and its marker.
 pub(super) fn chat_with(bench: &Bench, lines: &[String]) -> (Letter, Canary) {
     let marker = bench.canary();

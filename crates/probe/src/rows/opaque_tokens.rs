@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::door::{chat_with, knock, statuses, try_key};
+use super::door::{show_tokens, statuses, try_key};
 use super::identity::{alike, others};
 use super::objects::{KINDS, Kind, is_plain};
 use crate::row::{Bench, Row};
@@ -66,21 +66,7 @@ async fn key_reuse(bench: &Bench) -> Result<Finding, Trouble> {
             .all(|own| *own != token && !is_respelt(own, token))
     });
 
-    let mut letters = Vec::new();
-    for (_, token) in &forged {
-        letters.push(chat_with(
-            bench,
-            &[format!("Authorization: Bearer {token}")],
-        ));
-    }
-    let knocks = knock(bench, &letters).await?;
-    let let_in = knocks
-        .iter()
-        .zip(&forged)
-        .filter(|(knock, _)| knock.is_served());
-    let mut leaks: Vec<String> = let_in
-        .map(|(knock, (how, _))| format!("{how} was let in ({})", knock.status))
-        .collect();
+    let (knocks, mut leaks) = show_tokens(bench, &forged).await?;
     let mut tries = forged.len() as u64;
     for (what, ask) in misplaced(&of_a, &ids) {
         tries += 1;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::door::{chat_with, knock, statuses, try_key};
+use super::door::{show_tokens, statuses, try_key};
 use super::sink::Sink;
 use crate::row::{Bench, Row};
 use crate::verdict::{Control, Finding, Trouble};
@@ -42,21 +42,7 @@ async fn token_confusion(bench: &Bench) -> Result<Finding, Trouble> {
     let sink = Sink::open(bench, &bench.b).await?;
     let sink_counts = sink.is_awake().await;
     let forged = forgeries(&issued, &sink.url("/jwks.json"), bench.canary().text());
-    let mut letters = Vec::new();
-    for (_, token) in &forged {
-        letters.push(chat_with(
-            bench,
-            &[format!("Authorization: Bearer {token}")],
-        ));
-    }
-    let knocks = knock(bench, &letters).await?;
-    let let_in = knocks
-        .iter()
-        .zip(&forged)
-        .filter(|(knock, _)| knock.is_served());
-    let mut leaks: Vec<String> = let_in
-        .map(|(knock, (how, _))| format!("{how} was let in ({})", knock.status))
-        .collect();
+    let (knocks, mut leaks) = show_tokens(bench, &forged).await?;
     let fetched = sink.settled().await;
     if fetched > 0 {
         leaks.push(format!(
